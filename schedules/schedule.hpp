@@ -1,0 +1,103 @@
+// schedules/schedule.hpp
+//
+// A schedule says in which order each pipeline device works: for every device an ordered list of actions. It
+// knows nothing of models or clusters; times enter only when it is evaluated (schedules/evaluate.hpp) or
+// lowered (parallel/lower.hpp).
+//
+// Words. p devices ("pipeline ranks"); m micro-batches; v chunks per device; S = p*v virtual stages, numbered
+// along the model from 0 to S-1; q token slices per micro-batch. Micro-batch k visits stage 0, 1, ..., S-1 in
+// its forwards and S-1, ..., 0 in its backwards. Which device holds which stage is the schedule's
+// `placement`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace orrery::schedules {
+
+/// What an action does. `backward` computes both gradients; a schedule that splits it emits `backward_input`
+/// (B of the zero-bubble papers) and `backward_weight` (W) instead.
+enum class ActionKind : std::uint8_t {
+    forward,
+    backward,
+    backward_input,
+    backward_weight,
+    recompute,  ///< re-run of a forward whose activations were dropped, where the order of the schedule
+                ///< places it
+    evict,      ///< send this action's saved activations to the paired device (BPipe) or to the host
+    load,       ///< bring them back
+};
+
+/// One action of one device. Two actions with the same non-negative `overlap` value on the same device are
+/// started together and run as one overlapped unit (DualPipe's F&B, Megatron's combined 1F1B).
+struct Action {
+    ActionKind kind = ActionKind::forward;
+    std::int32_t micro_batch = 0;
+    std::int32_t stage = 0;     ///< virtual stage, 0..S-1
+    std::int32_t slice = 0;     ///< token slice, 0..q-1
+    std::int32_t overlap = -1;  ///< see above
+    std::int8_t direction =
+        0;  ///< 0 down, 1 up: which replica of a bidirectional pipeline (Chimera, DualPipe)
+
+    bool operator==(const Action&) const = default;
+};
+
+/// The size of a pipeline, as a generator needs it, and the options that some schedules have.
+struct PipelineShape {
+    int devices = 1;        ///< p
+    int micro_batches = 1;  ///< m
+    int chunks = 1;         ///< v, virtual stages per device
+    int slices = 1;         ///< q, token slices per micro-batch
+
+    // Relative times, for the generators that search (zb-auto, tessel, ...). One micro-batch on one device's
+    // share.
+    double forward_time = 1;
+    double backward_input_time = 1;
+    double backward_weight_time = 1;
+    double communication_time = 0;
+    /// Limit on activations per device, in micro-batch activations of one device's share; empty: the
+    /// schedule's own.
+    std::optional<double> memory_limit;
+    /// Named variants, e.g. dapple's warm-up policy ("a", "b"); empty: the schedule's default.
+    std::string variant;
+};
+
+/// The orders of all devices, and how the stages lie on them.
+struct Schedule {
+    std::string name;
+    int devices = 1;
+    int micro_batches = 1;
+    int chunks = 1;
+    int slices = 1;
+    /// placement[direction][stage] = device that holds the stage. One entry for most schedules, two for
+    /// bidirectional ones (whose weights exist twice).
+    std::vector<std::vector<int>> placement;
+    /// orders[device] = the device's actions, in order.
+    std::vector<std::vector<Action>> orders;
+    /// Copies of the weights a device holds (Chimera, DualPipe: 2; PipeDream: up to p).
+    double weight_copies = 1;
+    /// False for schedules without a flush between optimizer steps (PipeDream).
+    bool synchronous = true;
+
+    [[nodiscard]] int stages() const { return devices * chunks; }
+};
+
+/// One registered schedule. The generator throws InputError (key named after the offending field: "stages",
+/// "microbatches", "chunks", "slices") when the shape is not legal for it, saying what is.
+struct ScheduleEntry {
+    std::string_view name;
+    std::string_view summary;  ///< one line: mechanism and source
+    std::function<Schedule(const PipelineShape&)> generate;
+};
+
+/// All registered schedules, in the order `orrery list schedules` prints them (schedules/registry.cpp).
+const std::vector<ScheduleEntry>& registry();
+
+/// The schedule of that name for that shape. Throws InputError naming the nearest valid name.
+Schedule make_schedule(std::string_view name, const PipelineShape& shape);
+
+}  // namespace orrery::schedules

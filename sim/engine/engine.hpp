@@ -1,0 +1,23 @@
+// sim/engine/engine.hpp
+//
+// The contract of an engine: a program and the price of its works in, the timeline out.
+//
+// All engines obey the rules in sim/program.hpp. Semantics of the host: each rank has one host thread that
+// issues the rank's tasks in order. It begins to issue task i at h_i = h_{i-1} + launch_s(i-1), or, if task
+// i-1 has kHostWaits, at max(h_{i-1} + launch_s(i-1), end(i-1)). A task that starts at s = max(stream free,
+// dependencies' ends, h_i, arrival of all members) ends at max(s + duration_s, h_i + issue_to_end_s) (of a
+// rendezvous: the maximum over members of the latter).
+//
+// Throws SimulationError, naming the cycle's ranks and tasks, when the program cannot proceed.
+#pragma once
+
+#include "sim/cost/work_cost.hpp"
+#include "sim/program.hpp"
+#include "sim/timeline.hpp"
+
+namespace orrery::sim {
+
+/// One pass in dependency order; no event queue. O(tasks + dependencies), no allocation per task.
+Timeline replay(const Program& program, const WorkCosts& costs);
+
+}  // namespace orrery::sim
