@@ -267,6 +267,7 @@ const std::vector<std::string>& arguments() {
 
 std::vector<std::uint32_t> ring_of(const Program& program, CommunicatorId communicator) {
     std::vector<std::uint32_t> devices;
+    devices.reserve(program.communicators[communicator()].members.size());
     for (const RankId member : program.communicators[communicator()].members)
         devices.push_back(program.ranks[member()].device);
     return devices;

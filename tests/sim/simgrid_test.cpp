@@ -15,7 +15,6 @@
 namespace orrery::sim {
 namespace {
 
-using testing::at;
 using testing::launched;
 using testing::ProgramBuilder;
 using testing::RandomProgram;
@@ -181,6 +180,7 @@ TEST(Simgrid, EqualsReplayOnAlphaBetaPricesWhereNoLinkIsShared) {
         std::uniform_int_distribution<int> micro(0, 40);
         ProgramBuilder builder;
         std::vector<RankId> ranks;
+        ranks.reserve(4);
         for (int r = 0; r < 4; ++r) ranks.push_back(builder.rank({StreamKind::compute, StreamKind::tp}));
         const CommunicatorId group = builder.communicator(ranks);
         const double bytes = 400000;
