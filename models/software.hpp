@@ -55,6 +55,7 @@ struct Software {
     double bucket_bytes = 0;     ///< default gradient bucket; 0: one collective after backward
     bool overlap_grad_reduce = true;
     bool overlap_tp_backward = false;  ///< input-gradient collective runs beside the weight-gradient GEMM
+    bool scatter_gather_p2p = false;   ///< tensor-parallel ranks send a share each and gather on arrival
     bool p2p_host_sync = false;        ///< the host waits for each pipeline transfer
     bool optimizer_host_sync = true;   ///< the host reads the gradient norm or overflow flag before the step
 

@@ -107,6 +107,12 @@ void RankBuilder::depend(TaskId dependency) {
     program.dependency_begin.back() = static_cast<std::uint32_t>(program.dependency.size());
 }
 
+void RankBuilder::finish() {
+    if (program.dependency_begin.empty()) program.dependency_begin.push_back(0);
+    std::stable_sort(program.memory.begin(), program.memory.end(),
+                     [](const MemoryEvent& a, const MemoryEvent& b) { return a.task < b.task; });
+}
+
 void RankBuilder::memory(TaskId task, MemoryKind kind, double bytes) {
     if (bytes != 0) program.memory.push_back({task, kind, bytes});
 }

@@ -73,6 +73,9 @@ class RankBuilder {
     void depend(sim::TaskId dependency);
     void memory(sim::TaskId task, sim::MemoryKind kind, double bytes);
 
+    /// Closes the dependency index; call once after the last task.
+    void finish();
+
     [[nodiscard]] sim::TaskId last() const { return sim::TaskId(program.work.size() - 1); }
 
     sim::RankProgram program;

@@ -23,7 +23,8 @@ double RankContext::device_parameters() const {
     return sum;
 }
 
-TaskLabel RankContext::label(Phase phase, const std::string& name, int micro_batch, int node, int chunk, int slice) {
+TaskLabel RankContext::label(Phase phase, const std::string& name, int micro_batch, int node, int chunk,
+                             int slice) {
     TaskLabel label;
     label.phase = phase;
     label.chunk = static_cast<std::int16_t>(chunk);
@@ -40,7 +41,8 @@ TaskId RankContext::compute(const std::vector<Kernel>& kernels, const TaskLabel&
     if (options.kernel_granularity) {
         TaskId dependency = after;
         for (const Kernel& kernel : kernels) {
-            last_compute = rank.add(stream, interner.work(KernelSequence{{kernel}}), task_label, {dependency}, flags);
+            last_compute =
+                rank.add(stream, interner.work(KernelSequence{{kernel}}), task_label, {dependency}, flags);
             dependency = {};
         }
     } else if (!kernels.empty()) {
@@ -50,8 +52,8 @@ TaskId RankContext::compute(const std::vector<Kernel>& kernels, const TaskLabel&
 }
 
 TaskId RankContext::collective(StreamKind stream, const Role& role, CollectiveKind kind, double bytes,
-                               const std::vector<std::uint32_t>& devices, const TaskLabel& task_label, TaskId after,
-                               TaskId also_after, std::uint8_t flags) {
+                               const std::vector<std::uint32_t>& devices, const TaskLabel& task_label,
+                               TaskId after, TaskId also_after, std::uint8_t flags) {
     Collective work{kind, bytes, interner.group(devices), software.host.collective};
     return rank.add_operation(rank.stream(stream), interner.work(work), rank.slot(role), task_label,
                               {after, also_after}, flags);

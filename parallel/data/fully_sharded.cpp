@@ -1,12 +1,13 @@
 // parallel/data/fully_sharded.cpp
 //
-// Fully sharded data parallelism: ZeRO-3 (Rajbhandari et al. 2020) as PyTorch FSDP runs it (Zhao et al. 2023). A unit is
-// one block; the embedding, the head and the final norm form the root unit, gathered first and kept to the end of
-// backward. Every micro-batch gathers a block before its forward, frees it after (full sharding), gathers it again
-// before its backward, and reduce-scatters its gradient after. Gathers run ahead by `prefetch` units; gathers and
-// reductions share one stream, as one communicator does.
+// Fully sharded data parallelism: ZeRO-3 (Rajbhandari et al. 2020) as PyTorch FSDP runs it (Zhao et al.
+// 2023). A unit is one block; the embedding, the head and the final norm form the root unit, gathered first
+// and kept to the end of backward. Every micro-batch gathers a block before its forward, frees it after (full
+// sharding), gathers it again before its backward, and reduce-scatters its gradient after. Gathers run ahead
+// by `prefetch` units; gathers and reductions share one stream, as one communicator does.
 //   gradients (SHARD_GRAD_OP): blocks stay gathered from forward to backward.
-//   hybrid: gathers and reduce-scatters inside groups of `sharding_group`, then an all-reduce across the groups.
+//   hybrid: gathers and reduce-scatters inside groups of `sharding_group`, then an all-reduce across the
+//   groups.
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -46,7 +47,18 @@ class FullySharded : public DataParallel {
         finished(moment.node);
     }
 
-    TaskId before_backward(const Moment& moment) override { return gathered(moment, true); }
+    TaskId before_backward(const Moment& moment) override {
+        const TaskId own = gathered(moment, true);
+        // The next units' gathers are issued before this unit's reduction, which shares their stream.
+        for (int ahead = 1; ahead <= context_.plan.parallel.prefetch; ++ahead) {
+            Moment next = moment;
+            next.node = moment.node - ahead;
+            const bool here =
+                std::find(context_.nodes.begin(), context_.nodes.end(), next.node) != context_.nodes.end();
+            if (here && !is_root(next.node)) gathered(next, true);
+        }
+        return own;
+    }
 
     void after_backward(const Moment& moment) override {
         if (is_root(moment.node)) {
@@ -65,7 +77,9 @@ class FullySharded : public DataParallel {
     }
 
   private:
-    [[nodiscard]] bool is_root(int node) const { return context_.model.layer(node).kind != models::LayerKind::block; }
+    [[nodiscard]] bool is_root(int node) const {
+        return context_.model.layer(node).kind != models::LayerKind::block;
+    }
 
     /// The gather that the node's compute needs, issued now unless it is already resident.
     TaskId gathered(const Moment& moment, bool backward) {
@@ -87,8 +101,9 @@ class FullySharded : public DataParallel {
         // At most 1 + prefetch units in flight: wait until the unit before those has been freed.
         const std::size_t ahead = 1 + static_cast<std::size_t>(std::max(0, c.plan.parallel.prefetch));
         const TaskId limit = done_.size() >= ahead ? done_[done_.size() - ahead] : TaskId{};
-        const TaskLabel label = c.label(Phase::parameter_gather, backward ? "gather for backward" : "gather for forward",
-                                        moment.micro_batch, moment.node);
+        const TaskLabel label =
+            c.label(Phase::parameter_gather, backward ? "gather for backward" : "gather for forward",
+                    moment.micro_batch, moment.node);
         // The fp32 shard is cast to the compute precision first, on the gather's own stream.
         const StreamId stream = c.rank.stream(StreamKind::dp);
         const TaskId cast = c.rank.add(
@@ -96,8 +111,8 @@ class FullySharded : public DataParallel {
             c.interner.work(KernelSequence{{pass_over(MemoryFamily::elementwise, (4 + element) * shard,
                                                       c.software.host.per_kernel_forward)}}),
             label, {limit});
-        const TaskId task = c.collective(StreamKind::dp, role(), CollectiveKind::all_gather, element * parameters, inner_,
-                                         label, cast);
+        const TaskId task = c.collective(StreamKind::dp, role(), CollectiveKind::all_gather,
+                                         element * parameters, inner_, label, cast);
         c.rank.memory(cast, MemoryKind::parameters, element * parameters);
         return task;
     }
@@ -111,24 +126,26 @@ class FullySharded : public DataParallel {
         TaskId task = c.last_compute;
         if (element > c.shape.element()) {
             task = c.rank.add(stream,
-                              c.interner.work(KernelSequence{
-                                  {pass_over(MemoryFamily::elementwise, (c.shape.element() + element) * parameters,
-                                             c.software.host.per_kernel_backward, true)}}),
+                              c.interner.work(KernelSequence{{pass_over(
+                                  MemoryFamily::elementwise, (c.shape.element() + element) * parameters,
+                                  c.software.host.per_kernel_backward, true)}}),
                               label, {task});
         }
         c.rank.memory(task, MemoryKind::gradients, element * parameters);
-        task = c.collective(StreamKind::dp, role(), CollectiveKind::reduce_scatter, element * parameters, inner_, label,
-                            task);
+        task = c.collective(StreamKind::dp, role(), CollectiveKind::reduce_scatter, element * parameters,
+                            inner_, label, task);
         if (hybrid_) {
             task = c.collective(StreamKind::dp, {RoleKind::dp_outer}, CollectiveKind::all_reduce,
-                                element * parameters / static_cast<double>(inner_.size()), c.dp_outer_group(), label, task);
+                                element * parameters / static_cast<double>(inner_.size()), c.dp_outer_group(),
+                                label, task);
         }
         // The shard is added to the fp32 gradient of earlier micro-batches.
         const double shard = parameters / static_cast<double>(inner_.size());
-        last_reduce_ = c.rank.add(stream,
-                                  c.interner.work(KernelSequence{{pass_over(MemoryFamily::elementwise, (element + 8) * shard,
-                                                                            c.software.host.per_kernel_backward, true)}}),
-                                  label, {task});
+        last_reduce_ = c.rank.add(
+            stream,
+            c.interner.work(KernelSequence{{pass_over(MemoryFamily::elementwise, (element + 8) * shard,
+                                                      c.software.host.per_kernel_backward, true)}}),
+            label, {task});
         c.rank.memory(last_reduce_, MemoryKind::gradients, -element * parameters);
     }
 
@@ -144,7 +161,8 @@ class FullySharded : public DataParallel {
     void free_root() {
         if (!root_gather_) return;
         root_gather_ = {};
-        context_.rank.memory(context_.last_compute, MemoryKind::parameters, -context_.shape.element() * root_parameters_);
+        context_.rank.memory(context_.last_compute, MemoryKind::parameters,
+                             -context_.shape.element() * root_parameters_);
     }
 
     [[nodiscard]] Role role() const { return {hybrid_ ? RoleKind::dp_inner : RoleKind::dp}; }

@@ -1,9 +1,9 @@
 // parallel/data/replicated.cpp
 //
-// Data parallelism with whole weights on every rank: DDP (Li et al. 2020: gradients all-reduced in buckets as they become
-// ready during the last backward) and ZeRO-1 / Megatron's distributed optimizer (Rajbhandari et al. 2020: gradients
-// reduce-scattered, each rank updates its part, parameters all-gathered). Gradients of earlier micro-batches only
-// accumulate; the collectives belong to the last one.
+// Data parallelism with whole weights on every rank: DDP (Li et al. 2020: gradients all-reduced in buckets as
+// they become ready during the last backward) and ZeRO-1 / Megatron's distributed optimizer (Rajbhandari et
+// al. 2020: gradients reduce-scattered, each rank updates its part, parameters all-gathered). Gradients of
+// earlier micro-batches only accumulate; the collectives belong to the last one.
 #include <map>
 
 #include "parallel/data/data_parallel.hpp"
@@ -29,10 +29,9 @@ class Replicated : public DataParallel {
         if (!gathers_in_forward() || !moment.first_use || moment.recompute) return {};
         // Steady state: the parameters updated at the end of the previous step arrive layer by layer.
         const double bytes = context_.shape.element() * context_.parameters_of(moment.node);
-        return context_.collective(StreamKind::dp, {RoleKind::dp}, CollectiveKind::all_gather, bytes,
-                                   context_.dp_group(), context_.label(Phase::parameter_gather, "parameter gather",
-                                                                       moment.micro_batch, moment.node),
-                                   {});
+        return context_.collective(
+            StreamKind::dp, {RoleKind::dp}, CollectiveKind::all_gather, bytes, context_.dp_group(),
+            context_.label(Phase::parameter_gather, "parameter gather", moment.micro_batch, moment.node), {});
     }
 
     void after_backward(const Moment& moment) override {
@@ -67,8 +66,9 @@ class Replicated : public DataParallel {
         pending_ = 0;
         if (degree_ == 1) return;
         last_reduce_ = context_.collective(
-            StreamKind::dp, {RoleKind::dp}, zero_ ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, bytes,
-            context_.dp_group(), context_.label(Phase::gradient_reduce, "gradient reduction"), context_.last_compute);
+            StreamKind::dp, {RoleKind::dp},
+            zero_ ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, bytes, context_.dp_group(),
+            context_.label(Phase::gradient_reduce, "gradient reduction"), context_.last_compute);
     }
 
     int degree_;
@@ -80,6 +80,8 @@ class Replicated : public DataParallel {
 
 }  // namespace
 
-std::unique_ptr<DataParallel> make_replicated(RankContext& context) { return std::make_unique<Replicated>(context); }
+std::unique_ptr<DataParallel> make_replicated(RankContext& context) {
+    return std::make_unique<Replicated>(context);
+}
 
 }  // namespace orrery::parallel
