@@ -61,9 +61,9 @@ struct PipelineShape {
     double communication_time = 0;
     /// Limit on activations per device, in micro-batch activations of one device's share; empty: the
     /// schedule's own.
-    std::optional<double> memory_limit;
+    std::optional<double> memory_limit = std::nullopt;
     /// Named variants, e.g. dapple's warm-up policy ("a", "b"); empty: the schedule's default.
-    std::string variant;
+    std::string variant = {};
 };
 
 /// The orders of all devices, and how the stages lie on them.
