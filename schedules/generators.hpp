@@ -10,6 +10,18 @@ namespace orrery::schedules {
 
 Schedule gpipe(const PipelineShape& shape);
 Schedule one_f_one_b(const PipelineShape& shape);
+Schedule eager_one_f_one_b(const PipelineShape& shape);
+Schedule dapple(const PipelineShape& shape);
 Schedule interleaved_one_f_one_b(const PipelineShape& shape);
+Schedule interleaved_overlap(const PipelineShape& shape);
+Schedule breadth_first(const PipelineShape& shape);
+Schedule terapipe(const PipelineShape& shape);
+Schedule seq_one_f_one_b(const PipelineShape& shape);
+Schedule zb_h1(const PipelineShape& shape);
+Schedule zb_h2(const PipelineShape& shape);
+Schedule interleaved_zb(const PipelineShape& shape);
+Schedule chimera(const PipelineShape& shape);
+Schedule dual_pipe(const PipelineShape& shape);
+Schedule dual_pipe_v(const PipelineShape& shape);
 
 }  // namespace orrery::schedules

@@ -17,4 +17,8 @@ void append_one_f_one_b(std::vector<Action>& order, const std::vector<Action>& f
 /// The same for m micro-batches of one stage, in ascending order.
 void append_one_f_one_b(std::vector<Action>& order, int stage, int micro_batches, int warm_up);
 
+/// Splits every joined backward into B and W; each W stands `delay` backwards behind its B, the last ones at
+/// the end (schedules/zb_h.cpp).
+std::vector<Action> split_backwards(const std::vector<Action>& joined, int delay);
+
 }  // namespace orrery::schedules

@@ -15,8 +15,8 @@ std::string golden_unit(const Schedule& schedule, const std::vector<Action>& ord
     do {
         const Action& action = order[i];
         if (i > first) text += "+";
-        text += fmt::format("{}.{}.{}", kNames[static_cast<int>(action.kind)], action.stage,
-                            action.micro_batch);
+        text +=
+            fmt::format("{}.{}.{}", kNames[static_cast<int>(action.kind)], action.stage, action.micro_batch);
         if (schedule.slices > 1) text += fmt::format(".q{}", action.slice);
         if (schedule.placement.size() > 1) text += action.direction == 0 ? ".d" : ".u";
         ++i;
@@ -46,11 +46,11 @@ void expect_row(const GoldenName& name, const nlohmann::json& row) {
     shape.backward_input_time = row[5];
     shape.backward_weight_time = row[6];
     shape.communication_time = row[7];
-    const std::string where = fmt::format("{} p={} m={} v={} q={} F={} B={} W={} c={}", name.golden,
-                                          shape.devices, shape.micro_batches, shape.chunks, shape.slices,
-                                          shape.forward_time, shape.backward_input_time,
-                                          shape.backward_weight_time, shape.communication_time);
-    const Schedule schedule = make_schedule(name.ours, shape);
+    const std::string where =
+        fmt::format("{} p={} m={} v={} q={} F={} B={} W={} c={}", name.golden, shape.devices,
+                    shape.micro_batches, shape.chunks, shape.slices, shape.forward_time,
+                    shape.backward_input_time, shape.backward_weight_time, shape.communication_time);
+    const Schedule schedule = golden_schedule(name, shape);
     check(schedule);
     ActionTimes times = action_times(shape);
     if (!row[8].is_null()) times.overlapped = row[8].get<double>();
@@ -88,7 +88,7 @@ TEST(Golden, OrdersAreReproduced) {
         const GoldenName* name = find_golden(key.substr(0, key.find("_p4_m8")));
         if (name == nullptr) continue;
         PipelineShape shape = golden_shape(*name, 4, 8, entry["v"], entry["q"]);
-        const Schedule schedule = make_schedule(name->ours, shape);
+        const Schedule schedule = golden_schedule(*name, shape);
         for (int device = 0; device < 4; ++device)
             EXPECT_EQ(golden_order(schedule, device), entry["devices"][device].get<std::string>())
                 << key << " device " << device;

@@ -15,7 +15,9 @@ namespace orrery::schedules {
 namespace {
 
 PipelineShape random_shape(const ScheduleEntry& entry, std::mt19937& random) {
-    const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+    const auto pick = [&](int low, int high) {
+        return std::uniform_int_distribution<int>(low, high)(random);
+    };
     PipelineShape shape;
     shape.devices = pick(1, 8);
     shape.micro_batches = pick(0, 1) == 0 ? pick(1, 20) : shape.devices * pick(1, 5);
