@@ -3,82 +3,98 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "core/huge_pages.hpp"
 
 namespace orrery::sim {
 namespace {
 
-void check_shape(const RankProgram& program, const std::string& name) {
-    const std::size_t tasks = program.size();
-    const bool fits = program.stream.size() == tasks && program.flags.size() == tasks &&
-                      program.communicator_slot.size() == tasks && program.sequence.size() == tasks &&
-                      program.dependency_begin.size() == tasks + 1 && program.dependency_begin.front() == 0 &&
-                      program.dependency_begin.back() == program.dependency.size() && tasks < kNoTask;
-    if (!fits) throw SimulationError(fmt::format("{}: its arrays do not have one entry per task", name));
-    if (program.streams.size() > kMaximumStreams)
-        throw SimulationError(fmt::format("{}: {} streams; at most {} are possible", name,
-                                          program.streams.size(), kMaximumStreams));
-}
+/// Appends one rank program.
+class Packing {
+  public:
+    Packing(PackedPrograms& p, const RankProgram& r, const WorkCosts& c, std::size_t first_task)
+        : packed(p),
+          program(r),
+          costs(c),
+          tasks(p.tasks.data() + first_task),
+          last(r.streams.size(), kNoTask) {
+        range = {first_task, packed.first_of_stream.size(), program.streams.size(), packed.host_waits.size(),
+                 0};
+        packed.first_of_stream.resize(range.stream + range.streams, kNoTask);
+    }
 
-[[noreturn]] void points_nowhere(const std::string& name, std::size_t task, const char* what) {
-    throw SimulationError(fmt::format("{}, task {}: its {} does not exist", name, task, what));
-}
+    void run() {
+        for (std::uint32_t i = 0; i < program.size(); ++i) {
+            tasks[i].work = program.work[i].value;
+            tasks[i].slot = program.communicator_slot[i];
+            link(i);
+            issue(i);
+            depend(i);
+        }
+        packed.host_waits.push_back(kNoTask);
+        range.segments = packed.host_waits.size() - range.host_wait;
+        packed.range.push_back(range);
+    }
+
+  private:
+    void link(std::uint32_t i) {
+        const std::size_t stream = program.stream[i]();
+        tasks[i].stream = static_cast<std::uint8_t>(stream);
+        tasks[i].next = kNoTask;
+        (last[stream] == kNoTask ? packed.first_of_stream[range.stream + stream] : tasks[last[stream]].next) =
+            i;
+        last[stream] = i;
+    }
+
+    void issue(std::uint32_t i) {
+        tasks[i].issue_s = issue_s;
+        issue_s += costs[tasks[i].work].launch_s;
+        tasks[i].host_waits = (program.flags[i] & kHostWaits) != 0;
+        if (!tasks[i].host_waits) return;
+        packed.host_waits.push_back(i);
+        issue_s = 0;
+    }
+
+    void depend(std::uint32_t i) {
+        const std::size_t list = packed.dependencies.size();
+        for (const TaskId before : program.dependencies(TaskId(i))) {
+            const StreamId stream = program.stream[before()];
+            if (stream == program.stream[i] && before.value < i) continue;
+            packed.dependencies.push_back({before.value, stream.value});
+        }
+        PackedTask& task = tasks[i];
+        task.first = static_cast<std::uint32_t>(list);
+        task.dependencies = static_cast<std::uint32_t>(packed.dependencies.size() - list);
+        if (task.dependencies != 1) return;
+        task.first = packed.dependencies.back().task;
+        task.first_stream = static_cast<std::uint8_t>(packed.dependencies.back().stream);
+        packed.dependencies.pop_back();
+    }
+
+    PackedPrograms& packed;
+    const RankProgram& program;
+    const WorkCosts& costs;
+    PackedTask* tasks;
+    std::vector<std::uint32_t> last;  ///< [stream]
+    PackedRange range;
+    double issue_s = 0;
+};
 
 }  // namespace
 
-PackedProgram pack(const RankProgram& program, const WorkCosts& costs, const std::string& name) {
-    check_shape(program, name);
-    const std::size_t tasks = program.size();
-    PackedProgram packed;
-    packed.tasks.resize(tasks);
-    packed.first_of_stream.assign(program.streams.size(), kNoTask);
-    std::vector<std::uint32_t> last_of_stream(program.streams.size(), kNoTask);
-    double issue = 0;
-
-    for (std::size_t i = 0; i < tasks; ++i) {
-        PackedTask& task = packed.tasks[i];
-        const std::size_t stream = program.stream[i]();
-        if (stream >= program.streams.size()) points_nowhere(name, i, "stream");
-        if (program.work[i]() >= costs.size()) points_nowhere(name, i, "work (or its cost)");
-        task.issue_s = issue;
-        task.work = program.work[i].value;
-        task.slot = program.communicator_slot[i];
-        task.next = kNoTask;
-        task.stream = static_cast<std::uint8_t>(stream);
-        task.host_waits = (program.flags[i] & kHostWaits) != 0;
-
-        const auto id = static_cast<std::uint32_t>(i);
-        if (last_of_stream[stream] == kNoTask)
-            packed.first_of_stream[stream] = id;
-        else
-            packed.tasks[last_of_stream[stream]].next = id;
-        last_of_stream[stream] = id;
-
-        issue += costs[task.work].launch_s;
-        if (task.host_waits) {
-            packed.host_waits.push_back(id);
-            issue = 0;
-        }
-
-        const std::uint32_t begin = program.dependency_begin[i];
-        const std::uint32_t end = program.dependency_begin[i + 1];
-        if (begin > end || end > program.dependency.size()) points_nowhere(name, i, "list of dependencies");
-        const std::size_t list = packed.dependencies.size();
-        for (std::uint32_t d = begin; d < end; ++d) {
-            const std::uint32_t before = program.dependency[d].value;
-            if (before >= tasks) points_nowhere(name, i, "dependency");
-            const std::uint32_t of_stream = program.stream[before].value;
-            if (of_stream == stream && before < i) continue;
-            packed.dependencies.push_back({before, of_stream});
-        }
-        task.first = static_cast<std::uint32_t>(list);
-        task.dependencies = static_cast<std::uint32_t>(packed.dependencies.size() - list);
-        if (task.dependencies == 1) {
-            task.first = packed.dependencies.back().task;
-            task.first_stream = static_cast<std::uint8_t>(packed.dependencies.back().stream);
-            packed.dependencies.pop_back();
-        }
+PackedPrograms pack(const Program& program, const WorkCosts& costs) {
+    if (costs.size() < program.works.size())
+        throw SimulationError(fmt::format("the program has {} works, but {} costs are given",
+                                          program.works.size(), costs.size()));
+    std::size_t tasks = 0;
+    for (const RankProgram& rank_program : program.rank_programs) tasks += rank_program.size();
+    PackedPrograms packed;
+    packed.tasks = make_large_vector<PackedTask>(tasks);
+    std::size_t first_task = 0;
+    for (const RankProgram& rank_program : program.rank_programs) {
+        Packing(packed, rank_program, costs, first_task).run();
+        first_task += rank_program.size();
     }
-    packed.host_waits.push_back(kNoTask);
+    if (packed.dependencies.size() >= kNoTask) throw SimulationError("the program has too many dependencies");
     return packed;
 }
 

@@ -40,17 +40,28 @@ struct PackedTask {
 };
 static_assert(sizeof(PackedTask) == 32);
 
-struct PackedProgram {
+/// Where a rank program lies in the arrays of PackedPrograms.
+struct PackedRange {
+    std::size_t task = 0;
+    std::size_t stream = 0;
+    std::size_t streams = 0;
+    std::size_t host_wait = 0;
+    std::size_t segments = 0;
+};
+
+/// All rank programs of a program, one after the other.
+struct PackedPrograms {
+    std::vector<PackedRange> range;  ///< [rank program]
     std::vector<PackedTask> tasks;
     /// Of tasks with two or more. Dependencies on an earlier task of the same stream are left out: the order
     /// of the stream implies them.
     std::vector<PackedDependency> dependencies;
     std::vector<std::uint32_t> first_of_stream;  ///< or kNoTask
-    std::vector<std::uint32_t> host_waits;       ///< tasks that block the host, in issue order, then kNoTask
+    std::vector<std::uint32_t>
+        host_waits;  ///< per program: tasks that block the host, in order, then kNoTask
 };
 
-/// Throws SimulationError when the program's arrays do not fit together, an index points nowhere, or it has
-/// more than kMaximumStreams streams. `name` is said in the message ("rank program 3").
-PackedProgram pack(const RankProgram& program, const WorkCosts& costs, const std::string& name);
+/// The program must be valid. Throws SimulationError when a work has no cost.
+PackedPrograms pack(const Program& program, const WorkCosts& costs);
 
 }  // namespace orrery::sim

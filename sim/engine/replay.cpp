@@ -11,8 +11,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <memory>
-#include <string>
 #include <vector>
 
 #include "sim/engine/deadlock.hpp"
@@ -62,11 +60,10 @@ struct Arrival {
 class Replay {
   public:
     Replay(const Program& the_program, const WorkCosts& the_costs)
-        : program(the_program), costs(the_costs.data()) {
-        timeline.start.resize(program.tasks());
-        timeline.end.resize(program.tasks());
-        for (std::size_t i = 0; i < program.rank_programs.size(); ++i)
-            packed.push_back(pack(program.rank_programs[i], the_costs, "rank program " + std::to_string(i)));
+        : program(the_program),
+          costs(the_costs.data()),
+          packed(pack(the_program, the_costs)),
+          timeline(make_timeline(the_program.tasks())) {
         lay_out_ranks();
         lay_out_communicators();
     }
@@ -95,32 +92,36 @@ class Replay {
         stream_begin.assign(count + 1, 0);
         std::vector<std::size_t> segment_offset(count + 1, 0);
         for (std::size_t r = 0; r < count; ++r) {
-            const PackedProgram& tasks = packed[program.ranks[r].program];
-            stream_begin[r + 1] = stream_begin[r] + tasks.first_of_stream.size();
-            segment_offset[r + 1] = segment_offset[r] + tasks.host_waits.size();
+            const PackedRange& range = packed.range[program.ranks[r].program];
+            stream_begin[r + 1] = stream_begin[r] + range.streams;
+            segment_offset[r + 1] = segment_offset[r] + range.segments;
         }
         streams.resize(stream_begin.back());
         segments.assign(segment_offset.back(), 0);
         ranks.resize(count);
         stack.reserve(count);
         for (std::size_t r = count; r-- > 0;) {
-            const PackedProgram& tasks = packed[program.ranks[r].program];
-            RankState& rank = ranks[r];
-            rank.tasks = tasks.tasks.data();
-            rank.dependencies = tasks.dependencies.data();
-            rank.host_waits = tasks.host_waits.data();
-            rank.communicators = program.ranks[r].communicators.data();
-            rank.start = timeline.start.data() + program.first_task[r];
-            rank.end = timeline.end.data() + program.first_task[r];
-            rank.segment_begin = segments.data() + segment_offset[r];
-            rank.streams = streams.data() + stream_begin[r];
-            rank.issued = tasks.host_waits.front();
-            for (std::size_t s = 0; s < tasks.first_of_stream.size(); ++s) {
-                rank.streams[s].head = tasks.first_of_stream[s];
-                if (tasks.first_of_stream[s] != kNoTask) rank.runnable |= std::uint64_t{1} << s;
-            }
-            rank.queued = true;
+            ranks[r].segment_begin = segments.data() + segment_offset[r];
+            ranks[r].streams = streams.data() + stream_begin[r];
+            lay_out_rank(RankId(r));
             stack.push_back(static_cast<std::uint32_t>(r));
+        }
+    }
+
+    void lay_out_rank(RankId id) {
+        RankState& rank = ranks[id()];
+        const PackedRange& range = packed.range[program.ranks[id()].program];
+        rank.tasks = packed.tasks.data() + range.task;
+        rank.dependencies = packed.dependencies.data();
+        rank.host_waits = packed.host_waits.data() + range.host_wait;
+        rank.communicators = program.ranks[id()].communicators.data();
+        rank.start = timeline.start.data() + program.first_task[id()];
+        rank.end = timeline.end.data() + program.first_task[id()];
+        rank.issued = rank.host_waits[0];
+        rank.queued = true;
+        for (std::size_t s = 0; s < range.streams; ++s) {
+            rank.streams[s].head = packed.first_of_stream[range.stream + s];
+            if (rank.streams[s].head != kNoTask) rank.runnable |= std::uint64_t{1} << s;
         }
     }
 
@@ -270,7 +271,7 @@ class Replay {
 
     const Program& program;
     const WorkCost* costs;
-    std::vector<PackedProgram> packed;
+    PackedPrograms packed;
     std::vector<RankState> ranks;
     std::vector<StreamState> streams;
     std::vector<std::size_t> stream_begin;
