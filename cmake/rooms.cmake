@@ -16,6 +16,7 @@ function(orrery_room room)
 endfunction()
 
 orrery_room(core LINK fmt::fmt spdlog::spdlog yaml-cpp nlohmann_json::nlohmann_json)
+target_compile_definitions(orrery_core PRIVATE ORRERY_SOURCE_TREE="${CMAKE_SOURCE_DIR}")
 orrery_room(models LINK orrery_core)
 orrery_room(topologies LINK orrery_core)
 orrery_room(schedules LINK orrery_core)
@@ -31,6 +32,8 @@ orrery_room(report LINK orrery_sim ZLIB::ZLIB)
 orrery_room(study LINK orrery_parallel orrery_profiler orrery_report TBB::tbb)
 orrery_room(planner LINK orrery_study)
 orrery_room(cli LINK orrery_planner CLI11::CLI11)
+
+target_compile_definitions(orrery_cli PRIVATE ORRERY_VERSION="${PROJECT_VERSION}")
 
 add_executable(orrery cli/main.cpp)
 target_link_libraries(orrery PRIVATE orrery_cli)
