@@ -48,8 +48,8 @@ struct Node {
 /// that one group of nodes shares (one switch, or one a rail); see topologies/fabric.hpp for what follows.
 struct Fabric {
     std::string name;
-    int nodes_per_leaf = 0;       ///< 0: one leaf holds all nodes
-    int leaves_per_pod = 0;       ///< leaves under one set of spines; 0: one pod holds all leaves (two levels)
+    int nodes_per_leaf = 0;  ///< 0: one leaf holds all nodes
+    int leaves_per_pod = 0;  ///< leaves under one set of spines; 0: one pod holds all leaves (two levels)
     double oversubscription = 1;  ///< leaf down-bandwidth / up-bandwidth
     double switch_latency_s = 0;  ///< per hop
 };

@@ -1,9 +1,9 @@
 // sim/cost/collective_calibration.hpp
 //
 // What is measured of a node kind's collectives: an alpha-beta model in the form of NCCL's own tuner (NCCL,
-// src/graph/tuning.cc: base latency, latency of a hop by link and protocol, bandwidth share by protocol), with
-// the figures fitted to published nccl-tests sweeps (profiler/fit_collectives) and kept, with their sources,
-// in calibrations/collectives/<name>.yaml.
+// src/graph/tuning.cc: base latency, latency of a hop by link and protocol, bandwidth share by protocol),
+// with the figures fitted to published nccl-tests sweeps (profiler/fit_collectives) and kept, with their
+// sources, in calibrations/collectives/<name>.yaml.
 //
 // Latencies here are what the software adds to the links' own (topologies): a hop inside a node takes
 // link_latency + link_step_s, one between nodes network_latency + network_step_s. The ideal calibration (all
@@ -20,8 +20,8 @@
 
 namespace orrery::sim {
 
-/// NCCL's wire protocols: LL sends 4 bytes of flag with 4 of data, LL128 8 with 120, Simple none but waits for
-/// memory fences.
+/// NCCL's wire protocols: LL sends 4 bytes of flag with 4 of data, LL128 8 with 120, Simple none but waits
+/// for memory fences.
 enum class Protocol : std::uint8_t { ll, ll128, simple };
 inline constexpr std::array kProtocols{Protocol::ll, Protocol::ll128, Protocol::simple};
 /// "LL", "LL128", "Simple".
@@ -74,7 +74,8 @@ struct CollectiveCalibration {
     double fitted_most_bytes = 0;
     std::vector<CalibrationResidual> residuals;
 
-    [[nodiscard]] const ProtocolCalibration& of(const AlgorithmCalibration& algorithm, Protocol protocol) const {
+    [[nodiscard]] const ProtocolCalibration& of(const AlgorithmCalibration& algorithm,
+                                                Protocol protocol) const {
         return algorithm[static_cast<std::size_t>(protocol)];
     }
 };
@@ -82,7 +83,8 @@ struct CollectiveCalibration {
 /// No software latency, full bandwidth: the textbook closed forms.
 CollectiveCalibration ideal_collectives();
 
-/// By name in calibrations/collectives, by path, or "ideal". Throws InputError (file, line, key, nearest name).
+/// By name in calibrations/collectives, by path, or "ideal". Throws InputError (file, line, key, nearest
+/// name).
 CollectiveCalibration load_collectives(const std::string& name_or_path);
 
 /// Names in calibrations/collectives, sorted, with "ideal".

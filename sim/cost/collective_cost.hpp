@@ -19,8 +19,9 @@ namespace orrery::sim {
 /// The chosen way and its time.
 struct CollectiveCost {
     double time_s = 0;
-    std::string algorithm;  ///< "ring", "tree", "nvls", "nvls-tree", "pairwise", "direct"; empty: nothing to do
-    std::string protocol;   ///< "LL", "LL128", "Simple"
+    std::string
+        algorithm;  ///< "ring", "tree", "nvls", "nvls-tree", "pairwise", "direct"; empty: nothing to do
+    std::string protocol;  ///< "LL", "LL128", "Simple"
 };
 
 /// What a user forces. Empty names leave the choice to the model.
@@ -37,8 +38,8 @@ struct CollectiveChoice {
 CollectiveCost price_collective(CollectiveKind kind, double bytes, std::span<const std::uint32_t> devices,
                                 const topologies::Cluster& cluster, const CollectiveCalibration& calibration);
 
-/// The same with algorithm or protocol forced. Throws InputError when a name is unknown or cannot do `kind` on
-/// this group.
+/// The same with algorithm or protocol forced. Throws InputError when a name is unknown or cannot do `kind`
+/// on this group.
 CollectiveCost price_collective(CollectiveKind kind, double bytes, std::span<const std::uint32_t> devices,
                                 const topologies::Cluster& cluster, const CollectiveCalibration& calibration,
                                 const CollectiveChoice& choice);
@@ -47,8 +48,8 @@ CollectiveCost price_collective(CollectiveKind kind, double bytes, std::span<con
 CollectiveCost price_placed(CollectiveKind kind, double bytes, const GroupPlacement& group,
                             const CollectiveCalibration& calibration, const CollectiveChoice& choice = {});
 
-/// Bus bandwidth as nccl-tests defines it (its doc/PERFORMANCE.md): bytes / time times 2(n-1)/n for all-reduce,
-/// (n-1)/n for all-gather, reduce-scatter and all-to-all, 1 otherwise.
+/// Bus bandwidth as nccl-tests defines it (its doc/PERFORMANCE.md): bytes / time times 2(n-1)/n for
+/// all-reduce, (n-1)/n for all-gather, reduce-scatter and all-to-all, 1 otherwise.
 double bus_bandwidth(CollectiveKind kind, double bytes, int ranks, double time_s);
 
 /// Names for `CollectiveChoice`.

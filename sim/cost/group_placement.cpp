@@ -22,7 +22,9 @@ double network_bandwidth(const GroupPlacement& group, const topologies::Node& no
     const double all_nics = node.nics * node.nic_bandwidth;
     const double sharers =
         sharing_groups > 0 ? sharing_groups : static_cast<double>(node.gpus) / group.least_per_node;
-    const double own_nics = std::min(group.least_per_node, node.nics) * node.nic_bandwidth;
+    const double nics_a_gpu = std::max(1.0, static_cast<double>(node.nics) / node.gpus);
+    const double own_nics =
+        std::min<double>(group.least_per_node * nics_a_gpu, node.nics) * node.nic_bandwidth;
     return std::min(own_nics, all_nics / std::max(1.0, sharers));
 }
 

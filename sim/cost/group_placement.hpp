@@ -22,19 +22,19 @@ struct GroupPlacement {
     int nodes = 0;
     int least_per_node = 0;  ///< members on the node with the fewest
     int most_per_node = 0;
-    double link_bandwidth = 0;      ///< a GPU's NVLink or PCIe bandwidth inside the node, each direction
-    double network_bandwidth = 0;   ///< of one node for this group, each direction; before oversubscription
-    double ring_share = 1;          ///< left of network_bandwidth by oversubscription, for neighbours in a ring
-    double pairwise_share = 1;      ///< the same for traffic between all pairs
-    double link_latency_s = 0;      ///< one hop inside a node
-    double network_latency_s = 0;   ///< one hop between nodes, mean over the ring
+    double link_bandwidth = 0;     ///< a GPU's NVLink or PCIe bandwidth inside the node, each direction
+    double network_bandwidth = 0;  ///< of one node for this group, each direction; before oversubscription
+    double ring_share = 1;      ///< left of network_bandwidth by oversubscription, for neighbours in a ring
+    double pairwise_share = 1;  ///< the same for traffic between all pairs
+    double link_latency_s = 0;  ///< one hop inside a node
+    double network_latency_s = 0;  ///< one hop between nodes, mean over the ring
 
     [[nodiscard]] bool one_node() const { return nodes == 1; }
 };
 
-/// Places the group of `devices` (global device numbers, any order). `sharing_groups` is how many groups share
-/// a node's NICs at the same time, itself included; 0 takes G / r as above. Throws SimulationError when a
-/// device is not of the cluster or named twice.
+/// Places the group of `devices` (global device numbers, any order). `sharing_groups` is how many groups
+/// share a node's NICs at the same time, itself included; 0 takes G / r as above. Throws SimulationError when
+/// a device is not of the cluster or named twice.
 GroupPlacement place_group(std::span<const std::uint32_t> devices, const topologies::Cluster& cluster,
                            int sharing_groups = 0);
 

@@ -20,22 +20,22 @@ namespace orrery::sim {
 
 struct CollectiveAlgorithm {
     std::string_view name;
-    std::optional<double> (*time)(CollectiveKind kind, double bytes, const GroupPlacement& group, Protocol protocol,
-                                  const CollectiveCalibration& calibration);
+    std::optional<double> (*time)(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                  Protocol protocol, const CollectiveCalibration& calibration);
 };
 
-std::optional<double> ring_time(CollectiveKind kind, double bytes, const GroupPlacement& group, Protocol protocol,
-                                const CollectiveCalibration& calibration);
-std::optional<double> tree_time(CollectiveKind kind, double bytes, const GroupPlacement& group, Protocol protocol,
-                                const CollectiveCalibration& calibration);
-std::optional<double> nvls_time(CollectiveKind kind, double bytes, const GroupPlacement& group, Protocol protocol,
-                                const CollectiveCalibration& calibration);
+std::optional<double> ring_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                Protocol protocol, const CollectiveCalibration& calibration);
+std::optional<double> tree_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                Protocol protocol, const CollectiveCalibration& calibration);
+std::optional<double> nvls_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                Protocol protocol, const CollectiveCalibration& calibration);
 std::optional<double> nvls_tree_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
                                      Protocol protocol, const CollectiveCalibration& calibration);
 std::optional<double> pairwise_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
                                     Protocol protocol, const CollectiveCalibration& calibration);
-std::optional<double> direct_time(CollectiveKind kind, double bytes, const GroupPlacement& group, Protocol protocol,
-                                  const CollectiveCalibration& calibration);
+std::optional<double> direct_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                  Protocol protocol, const CollectiveCalibration& calibration);
 
 /// All of them, in order of preference among equals.
 std::span<const CollectiveAlgorithm> collective_algorithms();

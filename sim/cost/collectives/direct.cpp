@@ -18,15 +18,16 @@ struct Bandwidths {
     double network = 0;  ///< of one node
 };
 
-Bandwidths bandwidths(const GroupPlacement& group, const ProtocolCalibration& p, const CollectiveCalibration& c) {
+Bandwidths bandwidths(const GroupPlacement& group, const ProtocolCalibration& p,
+                      const CollectiveCalibration& c) {
     return {group.link_bandwidth * c.link_efficiency * p.link_share,
             group.network_bandwidth * group.pairwise_share * c.network_efficiency * p.network_share};
 }
 
 double hop_s(const GroupPlacement& group, const ProtocolCalibration& p) {
-    return group.one_node() ? group.link_latency_s + p.link_step_s
-                            : std::max(group.link_latency_s + p.link_step_s,
-                                       group.network_latency_s + p.network_step_s);
+    return group.one_node()
+               ? group.link_latency_s + p.link_step_s
+               : std::max(group.link_latency_s + p.link_step_s, group.network_latency_s + p.network_step_s);
 }
 
 double exchange_s(double bytes, const GroupPlacement& group, const Bandwidths& b) {
@@ -59,8 +60,8 @@ std::optional<double> pairwise_time(CollectiveKind kind, double bytes, const Gro
     return p.start_s + (group.ranks - 1) * calibration.peer_s + hop_s(group, p) + moved;
 }
 
-std::optional<double> direct_time(CollectiveKind kind, double bytes, const GroupPlacement& group, Protocol protocol,
-                                  const CollectiveCalibration& calibration) {
+std::optional<double> direct_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                  Protocol protocol, const CollectiveCalibration& calibration) {
     if (kind != CollectiveKind::send_recv || protocol == Protocol::ll128) return std::nullopt;
     const ProtocolCalibration& p = calibration.of(calibration.direct, protocol);
     const Bandwidths b = bandwidths(group, p, calibration);

@@ -13,7 +13,8 @@
 namespace orrery::sim {
 namespace {
 
-bool possible(CollectiveKind kind, const GroupPlacement& group, Protocol protocol, const NvlsCalibration& nvls) {
+bool possible(CollectiveKind kind, const GroupPlacement& group, Protocol protocol,
+              const NvlsCalibration& nvls) {
     return nvls.available && kind == CollectiveKind::all_reduce && protocol == Protocol::simple &&
            group.least_per_node > 1;
 }
@@ -25,8 +26,8 @@ double inside_time(double bytes, const GroupPlacement& group, const CollectiveCa
 
 }  // namespace
 
-std::optional<double> nvls_time(CollectiveKind kind, double bytes, const GroupPlacement& group, Protocol protocol,
-                                const CollectiveCalibration& calibration) {
+std::optional<double> nvls_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                Protocol protocol, const CollectiveCalibration& calibration) {
     const NvlsCalibration& nvls = calibration.nvls;
     if (!possible(kind, group, protocol, nvls) || !group.one_node()) return std::nullopt;
     return nvls.start_s + 2 * group.link_latency_s + inside_time(bytes, group, calibration);

@@ -1,8 +1,8 @@
 // sim/cost/collectives/ring.cpp
 //
-// Rings (Patarasuk and Yuan 2009). The buffer is cut into n parts; each pass moves every part over n - 1 hops,
-// all links busy at once: reduce-scatter and all-gather take one pass, all-reduce two. With data D = bytes / n
-// and links of bandwidth B:
+// Rings (Patarasuk and Yuan 2009). The buffer is cut into n parts; each pass moves every part over n - 1
+// hops, all links busy at once: reduce-scatter and all-gather take one pass, all-reduce two. With data D =
+// bytes / n and links of bandwidth B:
 //   T = start + hops x hop latency + passes x (n - 1 + fill) x D / B.
 // Several rings (channels) run side by side over all of a node's NICs, so B is the lesser of a GPU's link and
 // the group's share of its nodes' NICs. Of the hops of a pass, nodes - 1 are between nodes.
@@ -17,12 +17,15 @@ namespace {
 int passes_over_ranks(CollectiveKind kind) {
     switch (kind) {
         case CollectiveKind::all_reduce:
-        case CollectiveKind::barrier: return 2;
+        case CollectiveKind::barrier:
+            return 2;
         case CollectiveKind::all_gather:
         case CollectiveKind::reduce_scatter:
         case CollectiveKind::broadcast:
-        case CollectiveKind::reduce: return 1;
-        default: return 0;
+        case CollectiveKind::reduce:
+            return 1;
+        default:
+            return 0;
     }
 }
 
@@ -36,8 +39,8 @@ double bandwidth(const GroupPlacement& group, const ProtocolCalibration& p, cons
 
 }  // namespace
 
-std::optional<double> ring_time(CollectiveKind kind, double bytes, const GroupPlacement& group, Protocol protocol,
-                                const CollectiveCalibration& calibration) {
+std::optional<double> ring_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                Protocol protocol, const CollectiveCalibration& calibration) {
     const int passes = passes_over_ranks(kind);
     if (passes == 0) return std::nullopt;
     const ProtocolCalibration& p = calibration.of(calibration.ring, protocol);
