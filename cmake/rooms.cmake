@@ -16,6 +16,7 @@ function(orrery_room room)
 endfunction()
 
 orrery_room(core LINK fmt::fmt spdlog::spdlog yaml-cpp nlohmann_json::nlohmann_json)
+target_compile_definitions(orrery_core PRIVATE ORRERY_SOURCE_TREE="${CMAKE_SOURCE_DIR}")
 orrery_room(models LINK orrery_core)
 orrery_room(topologies LINK orrery_core)
 orrery_room(schedules LINK orrery_core)
