@@ -1,7 +1,7 @@
 // study/simulate.hpp
 //
-// Experiment in, result out: model, cluster and plan are lowered to a program, its works are priced, an engine replays
-// it, and the metrics are taken from the timeline.
+// Experiment in, result out: model, cluster and plan are lowered to a program, its works are priced, an
+// engine replays it, and the metrics are taken from the timeline.
 #pragma once
 
 #include "parallel/lower.hpp"
