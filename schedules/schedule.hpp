@@ -62,6 +62,9 @@ struct PipelineShape {
     /// Limit on activations per device, in micro-batch activations of one device's share; empty: the
     /// schedule's own.
     std::optional<double> memory_limit = std::nullopt;
+    /// Share of an activation that B gives back, W the rest: what the searches hold against the limit. Empty:
+    /// the schedule's own (zb-auto: 0, everything is held until W).
+    std::optional<double> released_at_backward = std::nullopt;
     /// Named variants, e.g. dapple's warm-up policy ("a", "b"); empty: the schedule's default.
     std::string variant = {};
 };

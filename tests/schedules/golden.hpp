@@ -8,6 +8,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct GoldenName {
     std::string ours;
     std::string variant = "";
     double limit_per_device = 0;  ///< memory limit as a multiple of p; 0: none
+    std::optional<double> released_at_backward = std::nullopt;
 };
 
 inline const std::vector<GoldenName>& golden_names() {
@@ -46,6 +48,15 @@ inline const std::vector<GoldenName>& golden_names() {
         {"seq1f1b", "seq1f1b"},
         {"zb_h1", "zb-h1"},
         {"zb_h2", "zb-h2"},
+        {"zb_auto_1p", "zb-auto", "", 1, 0.5},
+        {"zb_auto_1.5p", "zb-auto", "", 1.5, 0.5},
+        {"zb_auto_2p", "zb-auto", "", 2, 0.5},
+        {"zb_auto_1p_MwEqMb", "zb-auto", "", 1, 0},
+        {"zb_auto_1.5p_MwEqMb", "zb-auto", "", 1.5, 0},
+        {"zb_auto_2p_MwEqMb", "zb-auto", "", 2, 0},
+        {"zb_v", "zb-v"},
+        {"v_half", "v-half"},
+        {"v_min", "v-min"},
         {"interleaved_zb1p_torch", "interleaved-zb"},
         {"chimera_direct", "chimera"},
         {"dualpipe_ovl_sum", "dualpipe"},
@@ -81,6 +92,7 @@ inline PipelineShape golden_shape(const GoldenName& name, int p, int m, int v, i
     shape.slices = q;
     shape.variant = name.variant;
     if (name.limit_per_device > 0) shape.memory_limit = name.limit_per_device * p;
+    shape.released_at_backward = name.released_at_backward;
     return shape;
 }
 
