@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "schedules/generators.hpp"
 #include "schedules/interleaved.hpp"
 
 namespace orrery::schedules {
@@ -86,6 +87,11 @@ Bubble zero_bubble_v(const PipelineShape& shape) {
     return in_chunk_forwards(shape, shape.devices - 1);
 }
 
+Bubble graph_bubble(const PipelineShape& shape) {
+    const std::vector<int> depth = depths_to_end(graphpipe(shape).stage_inputs);
+    return (*std::max_element(depth.begin(), depth.end()) - 1) * whole_time(shape);
+}
+
 Bubble v_half_bubble(const PipelineShape& shape) {
     const int p = shape.devices;
     if (p < 3) return std::nullopt;
@@ -146,6 +152,11 @@ Peak peak_seq(const PipelineShape& shape) {
     return per_device(shape, [&](int s) {
         return static_cast<double>(std::min(shape.devices - s - 1 + q, shape.micro_batches * q)) / q;
     });
+}
+
+Peak peak_graph(const PipelineShape& shape) {
+    const std::vector<int> depth = depths_to_end(graphpipe(shape).stage_inputs);
+    return per_device(shape, [&](int s) { return std::min(depth[s], shape.micro_batches); });
 }
 
 Peak peak_h1(const PipelineShape& shape) {
