@@ -30,6 +30,11 @@ struct HostWork {
     double step = 0;         ///< per optimizer step
 };
 
+/// What "selective" recomputation repeats: the core attention (Korthikanti et al. 2022), or the norms,
+/// activations and every other matrix product (torchtitan's per-operator policy, which keeps the attention's
+/// output).
+enum class SelectivePolicy : std::uint8_t { core_attention, alternate_matmuls };
+
 struct Software {
     std::string name;
     std::string description;
@@ -41,6 +46,7 @@ struct Software {
     bool fused_bias_dropout_add = true;
     bool fused_norm = true;               ///< one kernel forward, two backward
     bool fused_cross_entropy = false;     ///< one pass over the logits each way
+    SelectivePolicy selective = SelectivePolicy::core_attention;
     bool compiled = false;                ///< elementwise chains fused by a compiler (torch.compile)
     bool transposed_activations = false;  ///< context and logits are copied between [s,b,h] and [b,s,h]
     int vocab_multiple = 1;               ///< the vocabulary is padded to a multiple of this times tp

@@ -17,6 +17,10 @@ double RankContext::parameters_of(int node) const {
     return sum;
 }
 
+int RankContext::reduction_element() const {
+    return plan.training.reduce_in_compute_precision ? shape.element() : bytes_of(software.gradient_reduction);
+}
+
 double RankContext::device_parameters() const {
     double sum = 0;
     for (int node : nodes) sum += parameters_of(node);

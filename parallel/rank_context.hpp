@@ -29,6 +29,8 @@ struct RankContext {
     /// where the embedding is on another device (there it is a copy).
     [[nodiscard]] double parameters_of(int node) const;
     [[nodiscard]] double device_parameters() const;
+    /// Bytes of a gradient element as the data-parallel collective moves it.
+    [[nodiscard]] int reduction_element() const;
 
     [[nodiscard]] sim::TaskLabel label(sim::Phase phase, const std::string& name, int micro_batch = -1,
                                        int node = -1, int chunk = 0, int slice = 0);

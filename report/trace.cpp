@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kPiece = std::size_t{1} << 16;
 
-std::string quoted(const std::string& text) {
+std::string json_string(const std::string& text) {
     return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
@@ -21,14 +21,14 @@ class TraceWriter {
   public:
     TraceWriter(const sim::Program& program, const sim::Timeline& timeline, const ByteSink& sink)
         : program_(program), timeline_(timeline), sink_(sink) {
-        for (const std::string& name : program.names) names_.push_back(quoted(name));
+        for (const std::string& name : program.names) names_.push_back(json_string(name));
         for (const sim::Work& work : program.works) bytes_.push_back(bytes_of(work));
     }
 
     void begin(const std::string& note) {
         out("{{\"displayTimeUnit\":\"ms\",\"otherData\":{{\"producer\":\"orrery\",\"note\":{}}},"
             "\n\"traceEvents\":[\n",
-            quoted(note));
+            json_string(note));
     }
 
     void rank(sim::RankId rank) {
@@ -36,11 +36,11 @@ class TraceWriter {
         const sim::RankProgram& tasks = program_.program_of(rank);
         std::string name = fmt::format("rank {} (pipeline device {})", info.device, info.pipeline_device);
         if (info.multiplicity > 1) name += fmt::format(", stands for {} ranks", info.multiplicity);
-        metadata(rank, 0, "process_name", fmt::format("\"name\":{}", quoted(name)));
+        metadata(rank, 0, "process_name", fmt::format("\"name\":{}", json_string(name)));
         metadata(rank, 0, "process_sort_index", fmt::format("\"sort_index\":{}", rank.value));
         for (std::size_t stream = 0; stream < tasks.streams.size(); ++stream) {
             metadata(rank, stream, "thread_name",
-                     fmt::format("\"name\":{}", quoted(stream_name(tasks.streams[stream]))));
+                     fmt::format("\"name\":{}", json_string(stream_name(tasks.streams[stream]))));
             metadata(rank, stream, "thread_sort_index", fmt::format("\"sort_index\":{}", stream));
         }
         for (std::size_t task = 0; task < tasks.size(); ++task) event(rank, tasks, sim::TaskId(task));

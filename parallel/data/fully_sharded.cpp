@@ -120,7 +120,7 @@ class FullySharded : public DataParallel {
     void reduce(double parameters, const Moment& moment, const std::string& name) {
         RankContext& c = context_;
         if (inner_.size() == 1 && !hybrid_) return;
-        const double element = bytes_of(c.software.gradient_reduction);
+        const double element = c.reduction_element();
         const TaskLabel label = c.label(Phase::gradient_reduce, name, moment.micro_batch, moment.node);
         const StreamId stream = c.rank.stream(StreamKind::dp);
         TaskId task = c.last_compute;

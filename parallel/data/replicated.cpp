@@ -37,7 +37,7 @@ class Replicated : public DataParallel {
     void after_backward(const Moment& moment) override {
         if (!moment.last_backward) return;
         pending_ += context_.parameters_of(moment.node);
-        const double bytes = pending_ * bytes_of(context_.software.gradient_reduction);
+        const double bytes = pending_ * context_.reduction_element();
         if (overlaps() && bucket_bytes_ > 0 && bytes >= bucket_bytes_) reduce();
     }
 
@@ -62,7 +62,7 @@ class Replicated : public DataParallel {
     }
 
     void reduce() {
-        const double bytes = pending_ * bytes_of(context_.software.gradient_reduction);
+        const double bytes = pending_ * context_.reduction_element();
         pending_ = 0;
         if (degree_ == 1) return;
         last_reduce_ = context_.collective(

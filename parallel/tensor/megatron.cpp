@@ -61,6 +61,22 @@ class StepList {
         }
     }
 
+    /// torchtitan's per-operator policy: before the backward, everything but the attention and every other
+    /// product again.
+    void recompute_alternate(const Layer& layer) {
+        if (layer.kind != models::LayerKind::block) return;
+        int products = 0;
+        for (int i = 0; i < static_cast<int>(layer.operators.size()); ++i) {
+            const Operator& op = layer.operators[static_cast<std::size_t>(i)];
+            if (op.kind == OperatorKind::core_attention) continue;
+            if (op.kind == OperatorKind::linear && products++ % 2 == 0) continue;
+            std::vector<Kernel> again;
+            models::emit_forward(op, shape_, software_, again);
+            kernels(i, again);
+        }
+        host(0, software_.host.checkpoint, true);
+    }
+
     void backward(const Layer& layer, int i, Pass pass, bool recompute_attention) {
         const Operator& op = layer.operators[static_cast<std::size_t>(i)];
         const bool input = pass != Pass::backward_weight;
@@ -122,7 +138,10 @@ std::vector<Step> layer_steps(const Layer& layer, const LocalShape& shape, const
         for (int i = 0; i < count; ++i) list.forward(layer, i);
         list.host(count - 1, software.host.module_forward, false);
     } else {
-        for (int i = count - 1; i >= 0; --i) list.backward(layer, i, pass, recompute_attention);
+        const bool alternate =
+            recompute_attention && software.selective == models::SelectivePolicy::alternate_matmuls;
+        if (alternate && pass != Pass::backward_weight) list.recompute_alternate(layer);
+        for (int i = count - 1; i >= 0; --i) list.backward(layer, i, pass, recompute_attention && !alternate);
         if (pass != Pass::backward_weight) list.host(0, software.host.module_backward, true);
     }
     return std::move(list.steps);

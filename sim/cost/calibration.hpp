@@ -29,8 +29,8 @@ struct FitQuality {
     double median_error = 0;
     double p90_error = 0;
     double worst_error = 0;
-    std::string worst_sample;     ///< "m=4096 n=512 k=32768 nn"
-    double held_out_median = 0;   ///< by k-fold cross-validation; 0 when too few samples to hold any out
+    std::string worst_sample;    ///< "m=4096 n=512 k=32768 nn"
+    double held_out_median = 0;  ///< by k-fold cross-validation; 0 when too few samples to hold any out
     double held_out_p90 = 0;
 };
 
@@ -78,10 +78,10 @@ struct AttentionModel {
     AttentionImplementation implementation = AttentionImplementation::flash2;
     bool backward = false;
     int head_dim = 0;
-    double efficiency = 0;   ///< fraction of the peak while the inner loop runs
-    double overhead = 0;     ///< a row block's start and end, in key positions
-    double diagonal = 0;     ///< causal: key positions executed beyond the triangle, per row block
-    double tail = 0;         ///< uneven last wave, as a fraction of the longest row block
+    double efficiency = 0;  ///< fraction of the peak while the inner loop runs
+    double overhead = 0;    ///< a row block's start and end, in key positions
+    double diagonal = 0;    ///< causal: key positions executed beyond the triangle, per row block
+    double tail = 0;        ///< uneven last wave, as a fraction of the longest row block
     double fixed_s = 0;
     Range flops;
     FitQuality quality;

@@ -24,6 +24,7 @@ constexpr std::array kKinds{
 };
 
 void check_names(const CollectiveChoice& choice) {
+    if (choice.algorithm.empty() && choice.protocol.empty()) return;
     const auto algorithms = collective_algorithm_names();
     if (!choice.algorithm.empty() && std::ranges::find(algorithms, choice.algorithm) == algorithms.end())
         throw InputError({}, "algorithm", unknown_name("algorithm", choice.algorithm, algorithms));

@@ -7,9 +7,9 @@
 // The library picks a tile of the output; `ceil(m/tm) ceil(n/tn) batch splits` thread blocks run in waves of
 // one block a multiprocessor, and a part-filled last wave costs a full one. A wave of tiles takes
 //     2 tm tn (k/splits + prologue_k) / (efficiency x peak / multiprocessors).
-// Splitting k fills the GPU when there are few tiles and pays for writing and reading the partial sums. A long
-// dense product is besides held by the power limit (`sustained` x peak) and by its operands' traffic. The
-// three are joined by an 8-norm, which is a maximum with a soft corner. What compute cannot hide of the
+// Splitting k fills the GPU when there are few tiles and pays for writing and reading the partial sums. A
+// long dense product is besides held by the power limit (`sustained` x peak) and by its operands' traffic.
+// The three are joined by an 8-norm, which is a maximum with a soft corner. What compute cannot hide of the
 // output's traffic (the read of an accumulating product included) and the kernel's start are added.
 //     time = layout x unaligned x (fixed + |waves, power, operands|_8 + exposed_output x output traffic)
 // The library's choice of tile and split is taken to be the best one.

@@ -1,7 +1,7 @@
 // sim/cost/kernel_cost.hpp
 //
-// The price of one kernel on one GPU: its device time from the calibration's models, and the host time to issue
-// it.
+// The price of one kernel on one GPU: its device time from the calibration's models, and the host time to
+// issue it.
 #pragma once
 
 #include <string>

@@ -285,6 +285,7 @@ class Replay {
 }  // namespace
 
 Timeline replay(const Program& program, const WorkCosts& costs) {
+    validate(program);
     return Replay(program, costs).run();
 }
 
