@@ -14,10 +14,12 @@ namespace orrery::cli {
 
 // One line a subcommand; each is defined in cli/<name>.cpp.
 Command add_list(CLI::App& app);
+Command add_schema(CLI::App& app);
 
 const std::vector<AddCommand>& commands() {
     static const std::vector<AddCommand> all = {
         add_list,
+        add_schema,
     };
     return all;
 }

@@ -11,6 +11,11 @@
 #include "cli/exit_status.hpp"
 #include "core/data_path.hpp"
 #include "core/nearest_name.hpp"
+#include "models/parameters.hpp"
+#include "models/zoo.hpp"
+#include "schedules/schedule.hpp"
+#include "study/experiment.hpp"
+#include "topologies/cluster.hpp"
 
 namespace orrery::cli {
 namespace {
@@ -19,6 +24,43 @@ struct Item {
     std::string name;
     std::string summary;
 };
+
+std::vector<Item> models() {
+    std::vector<Item> items;
+    for (const std::string& name : models::transformer_names()) {
+        const models::TransformerShape shape = models::load_transformer(name);
+        const auto parameters = static_cast<double>(models::count_parameters(shape).total());
+        items.push_back({name, fmt::format("{:>7.1f} B  {} layers, hidden {}, {} heads", parameters / 1e9,
+                                           shape.layers, shape.hidden, shape.heads)});
+    }
+    return items;
+}
+
+std::vector<Item> clusters() {
+    std::vector<Item> items;
+    for (const std::string& name : topologies::node_names()) {
+        const topologies::Node node = topologies::load_node(name);
+        items.push_back({name, fmt::format("{} x {}, {} x {:.0f} Gbit/s", node.gpus, node.gpu.name, node.nics,
+                                           node.nic_bandwidth * 8e-9)});
+    }
+    return items;
+}
+
+std::vector<Item> schedules() {
+    std::vector<Item> items;
+    for (const schedules::ScheduleEntry& entry : schedules::registry()) {
+        items.push_back({std::string(entry.name), std::string(entry.summary)});
+    }
+    return items;
+}
+
+std::vector<Item> strategies() {
+    std::vector<Item> items;
+    for (const study::NamedScheme& scheme : study::sharding_schemes()) {
+        items.push_back({std::string(scheme.name), std::string(scheme.summary)});
+    }
+    return items;
+}
 
 std::vector<Item> files_in(std::string_view folder) {
     std::vector<Item> items;
@@ -33,9 +75,12 @@ struct Kind {
 
 const std::vector<Kind>& kinds() {
     static const std::vector<Kind> all = {
-        {"models", [] { return files_in("models/zoo"); }},
-        {"clusters", [] { return files_in("topologies/zoo"); }},
+        {"models", models},
+        {"clusters", clusters},
+        {"schedules", schedules},
+        {"strategies", strategies},
         {"calibrations", [] { return files_in("calibrations"); }},
+        {"software", [] { return files_in("models/software"); }},
     };
     return all;
 }
