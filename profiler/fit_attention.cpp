@@ -52,7 +52,7 @@ AttentionPair fit_attention(const std::vector<Sample>& samples, AttentionImpleme
     center << std::log(prior.efficiency), std::log(prior.forward_over_backward), std::log(prior.overhead),
         std::log(prior.diagonal), std::log(prior.tail);
     VectorXd spread(5);
-    spread << 1, 0.05, 0.7, 0.7, 0.5;
+    spread << 1, 0.05, 0.7, 0.7, prior.tail_spread;
     LeastSquares problem;
     problem.start = center;
     problem.residuals = [&](const VectorXd& p) {

@@ -19,7 +19,9 @@ namespace orrery::sim {
 
 /// Where a group of numbers comes from.
 struct Provenance {
-    std::string kind;    ///< "measured", "published" or "derived" (from another GPU: `source` says how)
+    /// "measured" (here), "published" (by others), "derived" (from another GPU or kernel: `source` says how) or
+    /// "assumed" (no measurement found; `source` says why this value)
+    std::string kind;
     std::string source;  ///< machine, date and tool version, or publication
 };
 

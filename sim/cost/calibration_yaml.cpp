@@ -55,9 +55,9 @@ const schema::Table<Provenance>& provenance_table() {
         "provenance",
         "Where a group of numbers comes from.",
         {Field::choice("kind", &Provenance::kind,
-                       {{"measured", "measured"}, {"published", "published"}, {"derived", "derived"}})
+                       {{"measured", "measured"}, {"published", "published"}, {"derived", "derived"}, {"assumed", "assumed"}})
              .required()
-             .describe("measured here, published by others, or derived from a related GPU"),
+             .describe("measured here, published by others, derived from a related GPU, or assumed for want of a measurement"),
          Field::text("source", &Provenance::source)
              .required()
              .describe("machine, date and tool version, or the publication")}};
