@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 
@@ -11,6 +12,7 @@
 #include "profiler/fit_gemm.hpp"
 #include "profiler/fit_memory.hpp"
 #include "profiler/fit_quality.hpp"
+#include "profiler/fit_unfused.hpp"
 
 namespace orrery::profiler {
 namespace {
@@ -204,7 +206,15 @@ bool is_a100_sxm(const std::string& gpu) {
     return gpu == "a100-sxm-80g" || gpu == "a100-sxm-40g";
 }
 bool is_hopper(const std::string& gpu) {
-    return gpu == "h100-sxm-80g" || gpu == "h200";
+    return gpu == "h100-sxm-80g" || gpu == "h100-hbm2e-96g-500w" || gpu == "h200";
+}
+
+/// How the sustained rate follows the power limit: the exponent between the A100's cards of 300 and 400 W,
+/// near the third that voltage and frequency scaling suggests.
+double power_exponent(const Tables& tables) {
+    const double pcie = a100_pcie_gemm(tables).sustained;
+    const double sxm = a100_sxm_gemm(tables, device_named(tables, "a100-sxm-80g")).sustained;
+    return std::log(sxm / pcie) / std::log(400.0 / 300.0);
 }
 
 sim::GemmModel gemm_of(const std::string& gpu, const Tables& tables, const Device& device) {
@@ -212,8 +222,15 @@ sim::GemmModel gemm_of(const std::string& gpu, const Tables& tables, const Devic
     if (is_a100_sxm(gpu)) return a100_sxm_gemm(tables, device);
     if (gpu == "b200") return b200_gemm(tables, device);
     sim::GemmModel model = h100_gemm(tables, device_named(tables, "h100-sxm-80g"));
-    if (gpu != "h100-sxm-80g") {
+    if (gpu == "h200")
         model.provenance = {"derived", "the H100's (same chip and power): " + model.provenance.source};
+    if (gpu == "h100-hbm2e-96g-500w") {
+        model.sustained *= std::pow(500.0 / 700.0, power_exponent(tables));
+        model.provenance = {
+            "derived",
+            "the H100's at 700 W, its sustained rate lowered to 500 W with the exponent found between the "
+            "A100's cards of 300 and 400 W: " +
+                model.provenance.source};
     }
     return model;
 }
@@ -328,6 +345,7 @@ std::vector<sim::AttentionModel> blackwell_attention(const Tables& tables, const
         attention_samples(table_named(tables, "attention"), "b200", AttentionImplementation::cudnn);
     AttentionPrior prior;
     prior.forward_over_backward = 1.2;
+    prior.forward_rows = 256;  // two tiles of 128 queries a block on Blackwell
     add(models,
         fit_attention(samples, AttentionImplementation::cudnn, 128, prior, device.at(Precision::bf16)),
         {"published", "fit to attention.csv (" + std::string(kSimuMax) + "/b200_bf16_ceperm.json), causal"});
@@ -444,6 +462,30 @@ std::vector<std::string> calibrated_gpus(const Tables& tables) {
     return names;
 }
 
+/// Bandwidth of memory-bound products, from unfused attention: the A100's, or the H100's for Hopper.
+/// Blackwell keeps its own fit, whose samples hold small products.
+void set_gemm_bandwidth(sim::Calibration& out, const std::string& gpu, const Tables& tables) {
+    if (gpu == "b200") return;
+    const std::string sampled = is_hopper(gpu) ? "h100-sxm-80g" : "a100-sxm-80g";
+    const Device device = device_named(tables, sampled);
+    const auto memory = memory_of(sampled, tables);
+    sim::FitQuality sum;
+    const sim::GemmModel fitted = fit_gemm_bandwidth(
+        unfused_rows(attention_speed_samples(table_named(tables, "attention_speed"), sampled)),
+        gemm_of(sampled, tables, device), memory[static_cast<std::size_t>(MemoryFamily::softmax)],
+        memory[static_cast<std::size_t>(MemoryFamily::elementwise)], device.at(Precision::bf16), sum);
+    char words[160];
+    std::snprintf(
+        words, sizeof words,
+        ". bandwidth: unfused attention on %s (attention_speed.csv), %d rows, median error %.1f %%, p90 "
+        "%.1f %%",
+        sampled.c_str(), sum.samples, 100 * sum.median_error, 100 * sum.p90_error);
+    for (auto& [precision, model] : out.gemm) {
+        model.bandwidth = fitted.bandwidth;
+        model.provenance.source += words;
+    }
+}
+
 sim::Calibration calibrate(const std::string& gpu, const Tables& tables) {
     const Device device = device_named(tables, gpu);
     sim::Calibration out;
@@ -456,6 +498,7 @@ sim::Calibration calibrate(const std::string& gpu, const Tables& tables) {
     } else if (gpu == "b200") {
         out.gemm[Precision::fp8] = fp8_gemm(tables, device, "b200", "b200", out.gemm[Precision::bf16]);
     }
+    set_gemm_bandwidth(out, gpu, tables);
     out.grouped_gemm[Precision::bf16] = grouped_of(gpu, tables);
     out.attention = is_hopper(gpu)  ? hopper_attention(tables)
                     : gpu == "b200" ? blackwell_attention(tables, device)

@@ -25,6 +25,8 @@ AttentionPair decode(const VectorXd& p, const AttentionPrior& prior) {
         model->diagonal = std::exp(p[3]);
         model->tail = std::exp(p[4]);
     }
+    pair.forward.rows = prior.forward_rows;
+    pair.backward.rows = prior.backward_rows;
     pair.forward.fixed_s = prior.fixed_forward_s;
     pair.backward.fixed_s = prior.fixed_backward_s;
     pair.backward.backward = true;
