@@ -29,9 +29,13 @@ endif()
 orrery_room(parallel LINK orrery_sim)
 orrery_room(profiler LINK orrery_sim)
 orrery_room(report LINK orrery_sim ZLIB::ZLIB)
+include(cmake/web.cmake)
+target_sources(orrery_report PRIVATE ${ORRERY_WEB_ASSETS})
 orrery_room(study LINK orrery_parallel orrery_profiler orrery_report TBB::tbb)
 orrery_room(planner LINK orrery_study)
 orrery_room(cli LINK orrery_planner CLI11::CLI11)
+
+target_compile_definitions(orrery_cli PRIVATE ORRERY_VERSION="${PROJECT_VERSION}")
 
 add_executable(orrery cli/main.cpp)
 target_link_libraries(orrery PRIVATE orrery_cli)

@@ -19,4 +19,8 @@ struct Timeline {
     [[nodiscard]] double makespan() const;
 };
 
+/// A timeline of that many tasks, all times zero. Asks the kernel for huge pages: of a large timeline, the
+/// page faults of ordinary pages take longer than the simulation.
+Timeline make_timeline(std::uint64_t tasks);
+
 }  // namespace orrery::sim

@@ -10,6 +10,7 @@
 // path through the 2 x n grid of launches and kernels.)
 #pragma once
 
+#include <span>
 #include <vector>
 
 namespace orrery::sim {
@@ -19,6 +20,16 @@ struct WorkCost {
     double launch_s = 0;        ///< host time to issue it
     double issue_to_end_s = 0;  ///< earliest end, counted from when the host begins to issue it
 };
+
+/// One kernel: the host needs `launch_s` to issue it, the device `duration_s` to run it.
+struct KernelTime {
+    double launch_s = 0;
+    double duration_s = 0;
+};
+
+/// The price of kernels issued back to back on one stream, by the formula above; all zero for none. A task of
+/// this cost and one task per kernel give the same timeline.
+WorkCost sequence_cost(std::span<const KernelTime> kernels);
 
 /// Indexed by WorkId.
 using WorkCosts = std::vector<WorkCost>;

@@ -1,0 +1,109 @@
+#include "schedules/formulas.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "schedules/interleaved.hpp"
+
+namespace orrery::schedules {
+namespace {
+
+double whole_time(const PipelineShape& shape) {
+    return shape.forward_time + shape.backward_input_time + shape.backward_weight_time;
+}
+
+/// One value per device.
+template <class Value>
+std::vector<double> per_device(const PipelineShape& shape, Value value) {
+    std::vector<double> values;
+    for (int device = 0; device < shape.devices; ++device)
+        values.push_back(static_cast<double>(value(device)));
+    return values;
+}
+
+}  // namespace
+
+Bubble full_bubble(const PipelineShape& shape) {
+    return (shape.devices - 1) * whole_time(shape);
+}
+
+Bubble dapple_bubble(const PipelineShape& shape) {
+    const int m = shape.micro_batches;
+    if (shape.memory_limit && *shape.memory_limit < std::min(m, shape.devices)) return std::nullopt;
+    return full_bubble(shape);
+}
+
+Bubble interleaved_bubble(const PipelineShape& shape) {
+    if (shape.micro_batches % shape.devices != 0) return std::nullopt;
+    return (shape.devices - 1) * whole_time(shape) / shape.chunks;
+}
+
+Bubble breadth_first_bubble(const PipelineShape& shape) {
+    if (shape.micro_batches < shape.devices) return std::nullopt;
+    return (shape.devices - 1) * whole_time(shape) / shape.chunks;
+}
+
+Bubble sliced_bubble(const PipelineShape& shape) {
+    return (shape.devices - 1) * whole_time(shape) / shape.slices;
+}
+
+Peak peak_all(const PipelineShape& shape) {
+    return per_device(shape, [&](int) { return shape.micro_batches; });
+}
+
+Peak peak_one_f_one_b(const PipelineShape& shape) {
+    return per_device(shape, [&](int s) { return std::min(shape.devices - s, shape.micro_batches); });
+}
+
+Peak peak_eager(const PipelineShape& shape) {
+    return per_device(shape,
+                      [&](int s) { return std::min(2 * (shape.devices - s) - 1, shape.micro_batches); });
+}
+
+Peak peak_dapple(const PipelineShape& shape) {
+    const double limit = std::floor(shape.memory_limit.value_or(shape.micro_batches));
+    const bool wide = shape.variant == "b";
+    return per_device(shape, [&](int s) {
+        const int depth = shape.devices - s;
+        return std::min({static_cast<double>(wide ? 2 * depth - 1 : depth), limit,
+                         static_cast<double>(shape.micro_batches)});
+    });
+}
+
+namespace {
+
+Peak interleaved_peak(const PipelineShape& shape, int group, int extra) {
+    return per_device(shape, [&](int s) {
+        const int ahead = 2 * (shape.devices - s - 1) + (shape.chunks - 1) * group + 1 + extra;
+        return static_cast<double>(std::min(ahead, shape.micro_batches * shape.chunks)) / shape.chunks;
+    });
+}
+
+}  // namespace
+
+Peak peak_interleaved(const PipelineShape& shape) {
+    return interleaved_peak(shape, interleaving_group("interleaved-1f1b", shape), 0);
+}
+
+Peak peak_interleaved_overlap(const PipelineShape& shape) {
+    const int group =
+        shape.chunks == 1 ? shape.micro_batches : interleaving_group("interleaved-1f1b-overlap", shape);
+    return interleaved_peak(shape, group, 1);
+}
+
+Peak peak_seq(const PipelineShape& shape) {
+    const int q = shape.slices;
+    return per_device(shape, [&](int s) {
+        return static_cast<double>(std::min(shape.devices - s - 1 + q, shape.micro_batches * q)) / q;
+    });
+}
+
+Peak peak_dual_pipe(const PipelineShape& shape) {
+    return per_device(shape, [&](int) { return shape.devices + 1; });
+}
+
+Peak peak_dual_pipe_v(const PipelineShape& shape) {
+    return per_device(shape, [&](int) { return (2 * shape.devices + 1) / 2.0; });
+}
+
+}  // namespace orrery::schedules
