@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <regex>
 
 #include "report/html/svg.hpp"
 #include "report/write_report.hpp"
@@ -35,19 +34,22 @@ nlohmann::json data_of(const std::string& page) {
 
 /// Every element that is opened is closed, in order; void elements excepted. Scripts and styles are skipped.
 void expect_balanced(const std::string& page) {
-    static const std::regex tag(R"(<(/?)([a-zA-Z0-9]+)[^>]*?(/?)>)");
-    const std::string text = std::regex_replace(page, std::regex(R"(<(script|style)[^>]*>[^]*?</\1>)"), "");
     std::vector<std::string> open;
-    for (std::sregex_iterator it(text.begin(), text.end(), tag), last; it != last; ++it) {
-        const std::string name = (*it)[2];
-        if (name == "meta" || !(*it)[3].str().empty()) continue;
-        if ((*it)[1].str().empty()) {
-            open.push_back(name);
-        } else {
+    for (std::size_t at = page.find('<'); at != std::string::npos; at = page.find('<', at + 1)) {
+        const std::size_t end = page.find('>', at);
+        ASSERT_NE(end, std::string::npos);
+        const bool closes = page[at + 1] == '/';
+        const std::size_t first = at + (closes ? 2 : 1);
+        const std::string name = page.substr(first, page.find_first_of(" \n/>", first) - first);
+        if (name == "!doctype" || name == "meta" || page[end - 1] == '/') continue;
+        if (closes) {
             ASSERT_FALSE(open.empty());
             ASSERT_EQ(open.back(), name);
             open.pop_back();
+            continue;
         }
+        open.push_back(name);
+        if (name == "script" || name == "style") at = page.find("</" + name, at) - 1;
     }
     EXPECT_TRUE(open.empty());
 }
@@ -79,7 +81,7 @@ TEST(RunPage, WithoutTheScriptHasItsPicturesInside) {
          {"Gantt chart of the step", "stacked bars", "GPU memory 80.0 GiB", "stage 7 (rank 56)"}) {
         EXPECT_NE(page.find(text), std::string::npos) << text;
     }
-    EXPECT_EQ(page.find("nan"), std::string::npos);
+    EXPECT_EQ(page.find("=\"nan"), std::string::npos);
 }
 
 TEST(RunPage, WithTheScriptHasTheirDataInside) {
@@ -195,8 +197,8 @@ TEST_F(WrittenReport, OfARunHasThreeFilesThatAgree) {
     write_report(dir_ / "run", result, step.program, step.timeline);
     const auto json = nlohmann::json::parse(read(dir_ / "run" / "result.json"));
     EXPECT_EQ(data_of(read(dir_ / "run" / "report.html"))["result"], json);
-    EXPECT_NO_THROW(
-        (void)nlohmann::json::parse(orrery::testing::gunzip(read(dir_ / "run" / "trace.json.gz"))));
+    const auto trace = nlohmann::json::parse(orrery::testing::gunzip(read(dir_ / "run" / "trace.json.gz")));
+    EXPECT_GT(trace["traceEvents"].size(), step.program.tasks());
 }
 
 TEST_F(WrittenReport, OfAComparisonAndAValidation) {

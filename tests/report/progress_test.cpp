@@ -67,7 +67,7 @@ TEST(ProgressLine, FitsItsWidth) {
             EXPECT_LE(display_width(progress_line("predicting recorded runs", done, 0, 12, width)), width);
         }
     }
-    EXPECT_EQ(progress_line("runs", 50, 100, 3, 40), "runs  50% ████████▌        50/100  3.00 s left");
+    EXPECT_EQ(progress_line("runs", 50, 100, 3, 40), "runs  50% █████      50/100  3.00 s left");
 }
 
 }  // namespace

