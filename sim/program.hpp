@@ -84,6 +84,8 @@ struct Collective {
     double bytes = 0;
     /// Which shape of group it runs on: index into Program::groups (for the price only).
     std::uint32_t group = 0;
+    /// Host operations needed to issue it (see Kernel::host_operations).
+    double host_operations = 0;
     bool operator==(const Collective&) const = default;
 };
 

@@ -1,0 +1,28 @@
+// report/html/pages.hpp
+//
+// The pages: of one run, of a comparison, of a validation. Each returns the whole HTML text.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "report/gantt.hpp"
+#include "report/html/page.hpp"
+#include "report/result.hpp"
+#include "report/validation.hpp"
+
+namespace orrery::report {
+
+/// One column of a comparison. The Gantt chart is made while the program is at hand (`make_gantt` with
+/// kMostGanttBoxes / number of runs); leave it empty to show none.
+struct ComparedRun {
+    Result result;
+    std::optional<Gantt> gantt;
+};
+
+std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing = default_drawing());
+std::string comparison_page(std::span<const ComparedRun> runs, Drawing drawing = default_drawing());
+std::string validation_page(const Validation& validation, Drawing drawing = default_drawing());
+
+}  // namespace orrery::report

@@ -1,0 +1,105 @@
+#include <fmt/format.h>
+
+#include "report/html/pages.hpp"
+#include "report/html/result_charts.hpp"
+#include "report/html/svg.hpp"
+#include "report/units.hpp"
+
+namespace orrery::report {
+namespace {
+
+std::vector<Tile> headline(const Result& result) {
+    const Memory& memory = result.memory;
+    return {
+        {"step time", duration(result.step_time_s), words::kStepTime},
+        {"tokens per second", scaled(result.tokens_per_s),
+         fmt::format("{} per GPU; {}", scaled(result.tokens_per_s_per_gpu), words::kTokens)},
+        {"model FLOP/s per GPU", significant(result.model_tflops_per_gpu, 4) + " TFLOP/s",
+         result.flop_formula.empty() ? "without recomputation" : result.flop_formula},
+        {"mfu", percent(result.mfu), words::kMfu},
+        {"hfu", percent(result.hfu), words::kHfu},
+        {"bubble ratio", percent(result.bubble_ratio), words::kBubbleRatio},
+        {"bubble ratio of the span", percent(result.bubble_ratio_span), words::kBubbleRatioSpan},
+        {"bubble overhead", percent(result.bubble_overhead), words::kBubbleOverhead},
+        {"peak memory", bytes(memory.peak_bytes),
+         fmt::format("{}; rank {}, {} of {} a GPU{}", words::kPeakMemory, memory.peak_rank,
+                     percent(memory.capacity_bytes > 0 ? memory.peak_bytes / memory.capacity_bytes : 0),
+                     bytes(memory.capacity_bytes), memory.fits ? "" : ": DOES NOT FIT"),
+         !memory.fits},
+    };
+}
+
+void time_section(Page& page, const Result& result) {
+    std::vector<std::string> labels;
+    std::vector<Breakdown> breakdowns;
+    if (result.per_stage.size() != 1) {
+        labels.emplace_back("busiest rank");
+        breakdowns.push_back(result.breakdown);
+    }
+    for (const StageResult& stage : result.per_stage) {
+        labels.push_back(fmt::format("stage {} ({} layers)", stage.stage, stage.layers));
+        breakdowns.push_back(stage.breakdown);
+    }
+    page.heading("Where the time goes");
+    page.figure("time",
+                "Seconds of one step on the compute stream of each pipeline stage; communication only as far "
+                "as it held up compute.",
+                time_chart(labels, breakdowns));
+}
+
+void memory_section(Page& page, const Result& result) {
+    std::vector<std::string> labels;
+    std::vector<BytesByKind> memories;
+    for (const StageResult& stage : result.per_stage) {
+        labels.push_back(fmt::format("stage {}", stage.stage));
+        memories.push_back(stage.peak_by_kind_bytes);
+    }
+    if (labels.empty()) {
+        labels.push_back(fmt::format("rank {}", result.memory.peak_rank));
+        memories.push_back(result.memory.by_kind_bytes);
+    }
+    page.heading("Memory");
+    page.figure("memory", "What is alive on a GPU of each stage at its peak, by kind, against its capacity.",
+                memory_chart(labels, memories, result.memory.capacity_bytes));
+}
+
+std::string simulated(const SimulationInfo& simulation) {
+    std::string text = grouped(static_cast<std::int64_t>(simulation.tasks)) + " tasks simulated";
+    if (simulation.wall_s) text += " in " + duration(*simulation.wall_s);
+    if (simulation.tasks_per_s) text += fmt::format(" ({} tasks/s)", scaled(*simulation.tasks_per_s));
+    return text;
+}
+
+}  // namespace
+
+std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing) {
+    Page page(result.experiment,
+              fmt::format("{} GPUs, engine {}, calibration {}; {}", grouped(result.gpus), result.engine,
+                          result.calibration, simulated(result.simulation)),
+              drawing);
+    page.html(tiles_html(headline(result)));
+    page.heading("The step");
+    page.figure("gantt",
+                "Each pipeline stage's compute stream with its communication streams below it; numbers are "
+                "micro-batches.",
+                gantt);
+    if (!gantt.notes.empty()) page.html(list_html(gantt.notes));
+    time_section(page, result);
+    memory_section(page, result);
+    if (!result.plan.empty()) {
+        page.heading("The plan");
+        page.html(named_texts_html(result.plan));
+    }
+    if (!result.notes.empty()) {
+        page.heading("Notes");
+        page.html(list_html(result.notes));
+    }
+    if (!result.sources.empty()) {
+        page.heading("Sources");
+        page.html(named_texts_html(result.sources));
+    }
+    page.data("result", to_json(result));
+    return page.str();
+}
+
+}  // namespace orrery::report
