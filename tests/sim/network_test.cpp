@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "core/error.hpp"
 #include "sim/engine/collective_steps.hpp"
 
@@ -55,6 +57,37 @@ TEST(Network, RoutesBetweenLeavesOverTheirOversubscribedUplinks) {
               (Names{"node 0 nic 1 out", "leaf 0 out", "leaf 1 in", "node 3 nic 0 in"}));
     EXPECT_DOUBLE_EQ(route.latency_s, 2 * 1e-6 + 3e-7);
     EXPECT_DOUBLE_EQ(network.links()[route.links[1]].bandwidth, 2 * 2 * 25e9 / 2);
+}
+
+TEST(Network, CountsTheSwitchesOverPods) {
+    topologies::Cluster cluster = four_nodes();
+    cluster.fabric.leaves_per_pod = 1;
+    EXPECT_DOUBLE_EQ(Network(cluster).route(3, 12).latency_s, 2 * 1e-6 + 5e-7);
+}
+
+TEST(Network, TurnsRingsSoThatEachNetworkCardIsEnteredAndLeftOnce) {
+    const Network network(four_nodes());
+    const auto rings = network.rings({0, 1, 2, 3, 4, 5, 6, 7});
+    ASSERT_EQ(rings.size(), 2U);  // two cards a node
+    EXPECT_EQ(rings[0], (std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5, 6, 7}));
+    EXPECT_EQ(rings[1], (std::vector<std::uint32_t>{2, 3, 0, 1, 6, 7, 4, 5}));
+    std::set<std::uint32_t> out;
+    std::set<std::uint32_t> in;
+    for (const auto& ring : rings)
+        for (const std::size_t i : {3U, 7U}) {
+            const NetworkRoute route = network.route(ring[i], ring[(i + 1) % 8]);
+            out.insert(route.links.front());
+            in.insert(route.links.back());
+        }
+    EXPECT_EQ(out.size(), 4U);
+    EXPECT_EQ(in.size(), 4U);
+}
+
+TEST(Network, HasOneRingWhereTheDevicesDoNotFillNodesAlike) {
+    const Network network(four_nodes());
+    for (const std::vector<std::uint32_t>& devices :
+         {std::vector<std::uint32_t>{0, 1, 2, 3}, {0, 4, 8, 12}, {0, 1, 2, 4, 5}, {0, 4, 1, 5}, {0, 1, 4, 8}})
+        EXPECT_EQ(network.rings(devices), (std::vector<std::vector<std::uint32_t>>{devices}));
 }
 
 TEST(Network, HasNoRouteWithoutLinks) {
