@@ -31,7 +31,8 @@ std::vector<AttentionImplementation> substitutes(AttentionImplementation wanted)
 }
 
 AttentionModel interpolate(const AttentionModel& a, const AttentionModel& b, double head_dim) {
-    const double at = std::log(head_dim / a.head_dim) / std::log(static_cast<double>(b.head_dim) / a.head_dim);
+    const double at =
+        std::log(head_dim / a.head_dim) / std::log(static_cast<double>(b.head_dim) / a.head_dim);
     const auto mix = [at](double x, double y) { return x + at * (y - x); };
     AttentionModel out = a;
     out.efficiency = mix(a.efficiency, b.efficiency);
@@ -62,10 +63,12 @@ double attention_time(const Kernel& kernel, const AttentionModel& model, const G
     const double shared = blocks / device.multiprocessors * (visited + model.overhead) + model.tail * n;
     const double keys = std::max(shared, n + model.overhead);
     const double flops_per_key = kRows * 4.0 * padded_head(kernel.k) * (model.backward ? 2.5 : 1);
-    return model.fixed_s + keys * flops_per_key * device.multiprocessors / (model.efficiency * device.peak_flops);
+    return model.fixed_s +
+           keys * flops_per_key * device.multiprocessors / (model.efficiency * device.peak_flops);
 }
 
-std::optional<ChosenAttention> choose_attention(const Kernel& kernel, const std::vector<AttentionModel>& models) {
+std::optional<ChosenAttention> choose_attention(const Kernel& kernel,
+                                                const std::vector<AttentionModel>& models) {
     for (const AttentionImplementation implementation : substitutes(kernel.attention)) {
         const double wanted = padded_head(kernel.k);
         const AttentionModel* below = nullptr;
