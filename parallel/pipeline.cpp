@@ -75,6 +75,7 @@ class DeviceLowering {
     void run() {
         data_->begin();
         count_backwards();
+        post_receives();
         for (const Action& action : schedule_.orders[static_cast<std::size_t>(c_.device)])
             lower_action(action);
         data_->finish();
@@ -111,7 +112,7 @@ class DeviceLowering {
         const TaskId received = receive_for(action);
         if (is_forward(action.kind) && action.stage == 0 && c_.software.host.micro_batch > 0)
             host_per_micro_batch(action);
-        gate_ = received;
+        if (received) wait_for(received, action);
         const std::vector<int>& nodes = nodes_of(action.stage);
         if (is_forward(action.kind)) {
             forward(action, nodes);
@@ -198,7 +199,7 @@ class DeviceLowering {
                         c_.label(phase, std::string(to_string(step.collective)), action.micro_batch,
                                  moment.node, action.stage / schedule_.devices, action.slice);
                     last_tp_ = c_.collective(StreamKind::tp, {RoleKind::tp}, step.collective, step.bytes,
-                                             c_.tp_group(), named, c_.last_compute, gate_);
+                                             c_.tp_group(), named, c_.last_compute);
                     break;
                 }
                 case Step::Kind::wait:
@@ -214,7 +215,6 @@ class DeviceLowering {
     /// Kernels on the compute stream, behind everything that has been waited for since the last ones.
     void flush(const std::vector<Kernel>& kernels, const TaskLabel& label) {
         if (kernels.empty()) return;
-        if (gate_) gates_.push_back(std::exchange(gate_, {}));
         if (c_.options.kernel_granularity) {
             bool first = true;
             for (const Kernel& kernel : kernels) {
@@ -311,14 +311,12 @@ class DeviceLowering {
         return divided ? full / c_.plan.parallel.tp : full;
     }
 
-    /// The stream and communicator of a channel, as this device sees it.
     TaskId add_transfer(const Channel& channel, const Transfer& transfer, bool sending, TaskId after) {
         const int peer = sending ? channel.to : channel.from;
         const Parallelism& p = c_.plan.parallel;
         const std::vector<std::uint32_t> devices = {device_of(p, {0, 0, 0, channel.from}),
                                                     device_of(p, {0, 0, 0, channel.to})};
-        const Collective work{CollectiveKind::send_recv, boundary_bytes(), c_.interner.group(devices),
-                              c_.software.host.p2p};
+        const Collective work{CollectiveKind::send_recv, boundary_bytes(), c_.interner.group(devices)};
         const TaskLabel label =
             c_.label(channel.index % 2 == 0 ? Phase::forward : Phase::backward,
                      (sending ? "send to " : "receive from ") + std::to_string(peer), transfer.micro_batch,
@@ -326,11 +324,21 @@ class DeviceLowering {
         const StreamId stream =
             c_.rank.stream(sending ? StreamKind::pp_send : StreamKind::pp_recv, peer * 4 + channel.index);
         const Role role{RoleKind::pipeline, channel.from, channel.to, channel.index};
-        const bool wait = c_.software.p2p_host_sync && !c_.plan.parallel.overlap_p2p && !sending;
-        return c_.rank.add_operation(stream, c_.interner.work(work), c_.rank.slot(role), label, {after},
-                                     wait ? kHostWaits : 0);
+        return c_.rank.add_operation(stream, c_.interner.work(work), c_.rank.slot(role), label, {after});
     }
 
+    /// Every receive is posted at the start, in the sender's order: a transfer then begins when its sender is
+    /// ready, and no order of actions can block on a receive that is yet to be posted.
+    void post_receives() {
+        for (const auto& [channel, order] : transfers_.in_order) {
+            if (channel.to != c_.device) continue;
+            for (const Transfer& transfer : order) {
+                received_[{channel, transfer}] = add_transfer(channel, transfer, false, {});
+            }
+        }
+    }
+
+    /// The task that delivers the action's input, or none if it is produced on this device.
     TaskId receive_for(const Action& action) {
         const int producer = is_forward(action.kind) ? action.stage - 1
                              : sends_gradient(action.kind) && action.stage + 1 < schedule_.stages()
@@ -340,19 +348,20 @@ class DeviceLowering {
         const int from = device_of_stage(schedule_, action, producer);
         if (from == c_.device) return {};
         const Channel channel{from, c_.device, 2 * action.direction + (is_forward(action.kind) ? 0 : 1)};
-        const Transfer wanted{action.micro_batch, action.stage, action.slice};
-        const std::vector<Transfer>& order = transfers_.in_order.at(channel);
-        std::size_t& posted = posted_[channel];
-        while (received_.find({channel, wanted}) == received_.end()) {
-            if (posted == order.size())
-                throw ExperimentError("schedule " + schedule_.name + ": a receive has no send");
-            const TaskId after = c_.plan.parallel.overlap_p2p ? TaskId{} : c_.last_compute;
-            received_[{channel, order[posted]}] = add_transfer(channel, order[posted], false, after);
-            ++posted;
-        }
-        TaskId task = received_[{channel, wanted}];
-        received_.erase({channel, wanted});
-        return gather_scattered(task, action);
+        const auto it = received_.find({channel, {action.micro_batch, action.stage, action.slice}});
+        if (it == received_.end())
+            throw ExperimentError("schedule " + schedule_.name + ": a receive has no send");
+        return gather_scattered(it->second, action);
+    }
+
+    /// The framework's calls around a transfer, and, where it synchronises, the host's wait.
+    void wait_for(TaskId received, const Action& action) {
+        Kernel calls{.kind = KernelKind::host_only, .host_operations = c_.software.host.p2p};
+        const bool blocks = c_.software.p2p_host_sync && !c_.plan.parallel.overlap_p2p;
+        c_.last_compute =
+            c_.rank.add(c_.rank.stream(StreamKind::compute), c_.interner.work(KernelSequence{{calls}}),
+                        c_.label(phase_of(action.kind), "wait for input", action.micro_batch), {received},
+                        blocks ? kHostWaits : 0);
     }
 
     /// Megatron's scatter-gather optimisation: tensor-parallel ranks send a share each and gather it on
@@ -387,9 +396,7 @@ class DeviceLowering {
     std::map<int, int> backwards_left_;
     std::set<int> used_;
     std::set<int> recomputed_now_;
-    std::map<Channel, std::size_t> posted_;
     std::map<std::pair<Channel, Transfer>, TaskId> received_;
-    TaskId gate_;                ///< the receive this action waits for
     std::vector<TaskId> gates_;  ///< what the next kernels wait for
     std::vector<TaskId> blocking_sends_;
     TaskId last_tp_;

@@ -304,6 +304,7 @@ std::vector<Sample> memory_samples(const Table& table, std::string_view gpu) {
         sample.kernel.family = named(table, row, "family", names, "family");
         sample.kernel.bytes = positive(table, row, "bytes");
         sample.time_s = positive(table, row, "time_us") * 1e-6;
+        sample.what = table.text(row, "what");
         sample.timed_by_call = table.text(row, "timing") == "call";
         sample.source = table.text(row, "source");
         out.push_back(std::move(sample));

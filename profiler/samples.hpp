@@ -36,6 +36,7 @@ Table parse_csv(std::string_view text, const std::string& file);
 struct Sample {
     Kernel kernel;
     double time_s = 0;
+    std::string what;  ///< which operator of a family it is, where the table says
     std::string source;
     /// The time includes a host call of unknown, constant cost (a timing loop around a framework's operator).
     bool timed_by_call = false;

@@ -163,6 +163,10 @@ class Replay {
                 at(backward_end_, ActionKind::backward, action.stage, action.slice);
                 return;
             case ActionKind::recompute:
+                at(forward_end_, ActionKind::forward, action.stage, action.slice);
+                for (const int output : outputs_[action.stage])
+                    at(backward_end_, ActionKind::backward, output, action.slice);
+                return;
             case ActionKind::evict:
                 at(forward_end_, ActionKind::forward, action.stage, action.slice);
                 return;
@@ -302,6 +306,7 @@ class Replay {
         std::size_t messages = 0;
         for (const auto& order : schedule_.orders)
             for (const Action& action : order) {
+                if (is_transfer(action) && !schedule_.eviction_partner.empty()) ++messages;
                 const bool forward = action.kind == ActionKind::forward;
                 if (!forward && !gives_gradient(action)) continue;
                 const int here = holder(action.direction, action.stage);

@@ -6,7 +6,8 @@
 //
 // Dependencies. F(k, s) needs F(k, s-1); B(k, s) needs B(k, s+1), on the last stage F(k, s); W needs its B.
 // With token slices F(k, s, i) also needs F(k, s, i-1) (its keys and values) and B(k, s, i) needs
-// B(k, s, i+1). An edge between different devices adds the communication latency and occupies nothing.
+// B(k, s, i+1). A recomputation starts when the gradient it serves has arrived, its B after it. An edge
+// between different devices adds the communication latency and occupies nothing.
 #pragma once
 
 #include <cstddef>
@@ -63,7 +64,8 @@ struct Evaluation {
     /// The same when B already gives everything back (W needs no activations).
     std::vector<double> peak_activation_released_at_backward;
 
-    double comm_messages_per_microbatch = 0;  ///< sends between devices, both ways, all slices
+    /// Sends between devices: both ways, all slices, evictions to and loads from a partner.
+    double comm_messages_per_microbatch = 0;
     std::size_t actions = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "schedules/generators.hpp"
 #include "schedules/interleaved.hpp"
 
 namespace orrery::schedules {
@@ -19,6 +20,22 @@ std::vector<double> per_device(const PipelineShape& shape, Value value) {
     for (int device = 0; device < shape.devices; ++device)
         values.push_back(static_cast<double>(value(device)));
     return values;
+}
+
+bool short_weights(const PipelineShape& shape) {
+    return shape.backward_weight_time <= std::min(shape.forward_time, shape.backward_input_time);
+}
+
+bool equal_times(const PipelineShape& shape) {
+    return shape.forward_time == shape.backward_input_time &&
+           shape.forward_time == shape.backward_weight_time;
+}
+
+/// The V schedules' formulas count chunk-forwards, for equal times and a batch with a steady phase.
+Bubble in_chunk_forwards(const PipelineShape& shape, int count) {
+    if (!equal_times(shape) || shape.micro_batches < 2 * shape.devices || shape.devices < 2)
+        return std::nullopt;
+    return count * shape.forward_time / 2;
 }
 
 }  // namespace
@@ -45,6 +62,45 @@ Bubble breadth_first_bubble(const PipelineShape& shape) {
 
 Bubble sliced_bubble(const PipelineShape& shape) {
     return (shape.devices - 1) * whole_time(shape) / shape.slices;
+}
+
+Bubble zero_bubble_h1(const PipelineShape& shape) {
+    const bool enough =
+        shape.chunks == 1 ? shape.micro_batches >= shape.devices : shape.micro_batches % shape.devices == 0;
+    if (!enough || !short_weights(shape)) return std::nullopt;
+    return (shape.devices - 1) * (whole_time(shape) - 2 * shape.backward_weight_time) / shape.chunks;
+}
+
+Bubble zero_bubble_h2(const PipelineShape& shape) {
+    if (shape.micro_batches < 2 * shape.devices || !equal_times(shape)) return std::nullopt;
+    return (shape.devices - 1) * shape.forward_time;
+}
+
+Bubble chimera_bubble(const PipelineShape& shape) {
+    const double backward = shape.backward_input_time + shape.backward_weight_time;
+    if (shape.micro_batches % shape.devices != 0 || backward < shape.forward_time) return std::nullopt;
+    const int units = shape.micro_batches / shape.devices;
+    return (shape.devices - 2) * (shape.forward_time + units * (backward - shape.forward_time));
+}
+
+Bubble zero_bubble_v(const PipelineShape& shape) {
+    return in_chunk_forwards(shape, shape.devices - 1);
+}
+
+Bubble graph_bubble(const PipelineShape& shape) {
+    const std::vector<int> depth = depths_to_end(graphpipe(shape).stage_inputs);
+    return (*std::max_element(depth.begin(), depth.end()) - 1) * whole_time(shape);
+}
+
+Bubble v_half_bubble(const PipelineShape& shape) {
+    const int p = shape.devices;
+    if (p < 3) return std::nullopt;
+    return in_chunk_forwards(shape, p % 2 == 0 ? 3 * p - 7 : 3 * p - 4);
+}
+
+Bubble v_min_bubble(const PipelineShape& shape) {
+    const int p = shape.devices;
+    return in_chunk_forwards(shape, p % 3 == 0 ? 4 * p - 7 : 4 * p - 5);
 }
 
 Peak peak_all(const PipelineShape& shape) {
@@ -96,6 +152,32 @@ Peak peak_seq(const PipelineShape& shape) {
     return per_device(shape, [&](int s) {
         return static_cast<double>(std::min(shape.devices - s - 1 + q, shape.micro_batches * q)) / q;
     });
+}
+
+Peak peak_graph(const PipelineShape& shape) {
+    const std::vector<int> depth = depths_to_end(graphpipe(shape).stage_inputs);
+    return per_device(shape, [&](int s) { return std::min(depth[s], shape.micro_batches); });
+}
+
+Peak peak_h1(const PipelineShape& shape) {
+    return per_device(shape, [&](int) { return std::min(shape.devices, shape.micro_batches); });
+}
+
+Peak peak_h2(const PipelineShape& shape) {
+    return per_device(shape, [&](int) { return std::min(2 * shape.devices - 1, shape.micro_batches); });
+}
+
+Peak peak_interleaved_zb(const PipelineShape& shape) {
+    const int alive = (shape.chunks - 1) * interleaving_group("interleaved-zb", shape) + shape.devices;
+    return per_device(shape, [&](int) {
+        return static_cast<double>(std::min(alive, shape.micro_batches * shape.chunks)) / shape.chunks;
+    });
+}
+
+Peak peak_chimera(const PipelineShape& shape) {
+    const int p = shape.devices;
+    if (shape.micro_batches % p != 0) return std::nullopt;
+    return per_device(shape, [&](int d) { return std::min(p, p / 2 + 1 + std::min(d, p - 1 - d)); });
 }
 
 Peak peak_dual_pipe(const PipelineShape& shape) {

@@ -26,7 +26,16 @@ Schedule v_min(const PipelineShape& shape);
 Schedule v_zb(const PipelineShape& shape);
 Schedule interleaved_zb(const PipelineShape& shape);
 Schedule chimera(const PipelineShape& shape);
+Schedule hanayo(const PipelineShape& shape);
+Schedule pipedream(const PipelineShape& shape);
+Schedule pipedream_2bw(const PipelineShape& shape);
+Schedule bpipe(const PipelineShape& shape);
+Schedule varuna(const PipelineShape& shape);
+Schedule graphpipe(const PipelineShape& shape);
 Schedule dual_pipe(const PipelineShape& shape);
 Schedule dual_pipe_v(const PipelineShape& shape);
+
+/// Longest way from each stage to the end of a graph of stages, itself counted (schedules/graphpipe.cpp).
+std::vector<int> depths_to_end(const std::vector<std::vector<int>>& stage_inputs);
 
 }  // namespace orrery::schedules

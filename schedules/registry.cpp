@@ -1,14 +1,10 @@
 // schedules/registry.cpp
 //
 // The table of schedules: the one place where a name meets its generator.
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include "core/error.hpp"
+#include "core/nearest_name.hpp"
 #include "schedules/formulas.hpp"
 #include "schedules/generators.hpp"
-#include "schedules/nearest_name.hpp"
 
 namespace orrery::schedules {
 namespace {
@@ -66,36 +62,75 @@ std::vector<ScheduleEntry> make_registry() {
          .peak = peak_seq},
         {.name = "zb-h1",
          .summary = "zero bubble, W delayed within 1F1B's memory (Qi et al. 2024)",
-         .generate = zb_h1},
+         .generate = zb_h1,
+         .bubble = zero_bubble_h1,
+         .peak = peak_h1},
         {.name = "zb-h2",
          .summary = "zero bubble with twice the forwards ahead (Qi et al. 2024)",
-         .generate = zb_h2},
+         .generate = zb_h2,
+         .bubble = zero_bubble_h2,
+         .peak = peak_h2},
         {.name = "zb-auto",
          .summary = "zero bubble, searched under a memory limit (Qi et al. 2024)",
          .generate = zb_auto},
         {.name = "zb-v",
          .summary = "zero bubble on V-placed stages, searched (Qi et al. 2024)",
          .generate = zb_v,
-         .default_chunks = 2},
+         .default_chunks = 2,
+         .bubble = zero_bubble_v},
         {.name = "v-half",
          .summary = "V-placed stages at half of 1F1B's memory (Qi et al. 2024, controllable memory)",
          .generate = v_half,
-         .default_chunks = 2},
+         .default_chunks = 2,
+         .bubble = v_half_bubble},
         {.name = "v-min",
          .summary = "V-placed stages at a third of 1F1B's memory (Qi et al. 2024, controllable memory)",
          .generate = v_min,
-         .default_chunks = 2},
+         .default_chunks = 2,
+         .bubble = v_min_bubble},
         {.name = "v-zb",
          .summary = "V-placed stages from a building block, zero bubble by default (Qi et al. 2024)",
          .generate = v_zb,
-         .default_chunks = 2},
+         .default_chunks = 2,
+         .bubble = zero_bubble_v},
         {.name = "interleaved-zb",
          .summary = "interleaved 1F1B with delayed W (PyTorch's InterleavedZeroBubble)",
          .generate = interleaved_zb,
-         .default_chunks = 2},
+         .default_chunks = 2,
+         .bubble = zero_bubble_h1,
+         .peak = peak_interleaved_zb},
         {.name = "chimera",
          .summary = "two pipelines in opposite directions, units concatenated (Li and Hoefler 2021)",
-         .generate = chimera},
+         .generate = chimera,
+         .bubble = chimera_bubble,
+         .peak = peak_chimera},
+        {.name = "hanayo",
+         .summary = "waves of stages, down and up the devices, one copy of the weights (Liu et al. 2023)",
+         .generate = hanayo,
+         .default_chunks = 2},
+        {.name = "pipedream",
+         .summary = "1F1B without a flush, weights stashed per micro-batch in flight (Narayanan et al. 2019)",
+         .generate = pipedream,
+         .bubble = full_bubble,
+         .peak = peak_one_f_one_b},
+        {.name = "pipedream-2bw",
+         .summary = "1F1B without a flush, two versions of the weights (Narayanan et al. 2021)",
+         .generate = pipedream_2bw,
+         .bubble = full_bubble,
+         .peak = peak_one_f_one_b},
+        {.name = "bpipe",
+         .summary = "1F1B, activations moved between paired stages to balance memory (Kim et al. 2023)",
+         .generate = bpipe,
+         .bubble = full_bubble},
+        {.name = "varuna",
+         .summary =
+             "backward, recomputation, forward by urgency; recomputed just in time (Athlur et al. 2022)",
+         .generate = varuna},
+        {.name = "graphpipe",
+         .summary = "1F1B on a graph of stages, warm-up by depth (Jeon et al. 2025)",
+         .generate = graphpipe,
+         .bubble = graph_bubble,
+         .peak = peak_graph},
         {.name = "dualpipe",
          .summary = "two directions, forwards overlapped with backwards (DeepSeek-AI 2024)",
          .generate = dual_pipe,
@@ -120,14 +155,12 @@ Schedule make_schedule(std::string_view name, const PipelineShape& shape) {
 }
 
 const ScheduleEntry& find_schedule(std::string_view name) {
-    std::vector<std::string_view> names;
+    std::vector<std::string> names;
     for (const ScheduleEntry& entry : registry()) {
         if (entry.name == name) return entry;
-        names.push_back(entry.name);
+        names.emplace_back(entry.name);
     }
-    throw InputError(
-        {}, "schedule",
-        fmt::format("there is no schedule '{}'; the nearest name is '{}'", name, nearest_name(name, names)));
+    throw InputError({}, "schedule", unknown_name("schedule", name, names));
 }
 
 }  // namespace orrery::schedules

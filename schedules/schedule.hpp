@@ -83,6 +83,8 @@ struct Schedule {
     std::vector<std::vector<Action>> orders;
     /// Copies of the weights a device holds (Chimera, DualPipe: 2; PipeDream: up to p).
     double weight_copies = 1;
+    /// The same per device, where it differs (PipeDream's stashes); empty: weight_copies everywhere.
+    std::vector<int> weight_versions;
     /// False for schedules without a flush between optimizer steps (PipeDream).
     bool synchronous = true;
     /// The stages form a chain unless this is set: stage_inputs[stage] = the stages whose outputs it reads

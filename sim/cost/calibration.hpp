@@ -19,7 +19,9 @@ namespace orrery::sim {
 
 /// Where a group of numbers comes from.
 struct Provenance {
-    std::string kind;    ///< "measured", "published" or "derived" (from another GPU: `source` says how)
+    /// "measured" (here), "published" (by others), "derived" (from another GPU or kernel: `source` says how)
+    /// or "assumed" (no measurement found; `source` says why this value)
+    std::string kind;
     std::string source;  ///< machine, date and tool version, or publication
 };
 
@@ -78,6 +80,7 @@ struct AttentionModel {
     AttentionImplementation implementation = AttentionImplementation::flash2;
     bool backward = false;
     int head_dim = 0;
+    int rows = 128;         ///< query rows (backward: keys) of a thread block
     double efficiency = 0;  ///< fraction of the peak while the inner loop runs
     double overhead = 0;    ///< a row block's start and end, in key positions
     double diagonal = 0;    ///< causal: key positions executed beyond the triangle, per row block

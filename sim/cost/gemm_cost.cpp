@@ -87,13 +87,14 @@ double alignment_factor(const Kernel& kernel, const GemmModel& model) {
 double gemm_time(const Kernel& kernel, const GemmModel& model, const GemmDevice& device) {
     const Product p = product_of(kernel);
     if (p.m <= 0 || p.n <= 0 || p.k <= 0) return 0;
-    const double bandwidth = device.memory_bandwidth * model.bandwidth;
-    const double main =
-        soft_maximum(wave_time(p, model, device), p.flops() / (model.sustained * device.peak_flops),
-                     (operand_bytes(p, kernel.precision) + output_bytes(p, kernel)) / bandwidth);
-    const double output = model.exposed_output * output_bytes(p, kernel) / device.memory_bandwidth;
+    const double output = output_bytes(p, kernel);
+    const double exposed = model.exposed_output * output / device.memory_bandwidth;
+    const double waves = wave_time(p, model, device) + exposed;
+    const double power = p.flops() / (model.sustained * device.peak_flops) + exposed;
+    const double traffic =
+        (operand_bytes(p, kernel.precision) + output) / (device.memory_bandwidth * model.bandwidth);
     return model.layout[static_cast<std::size_t>(kernel.layout)] * alignment_factor(kernel, model) *
-           (model.fixed_s + main + output);
+           (model.fixed_s + soft_maximum(waves, power, traffic));
 }
 
 double grouped_gemm_time(const Kernel& kernel, const GroupedGemmModel& grouped, const GemmModel& dense,

@@ -59,6 +59,7 @@ inline const std::vector<GoldenName>& golden_names() {
         {"v_min", "v-min"},
         {"interleaved_zb1p_torch", "interleaved-zb"},
         {"chimera_direct", "chimera"},
+        {"hanayo_own_greedy", "hanayo"},
         {"dualpipe_ovl_sum", "dualpipe"},
         {"dualpipe_ovl_0.8", "dualpipe"},
         {"dualpipev_ovl_sum", "dualpipev"},

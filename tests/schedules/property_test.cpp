@@ -26,6 +26,8 @@ PipelineShape random_shape(const ScheduleEntry& entry, std::mt19937& random) {
     shape.forward_time = pick(1, 40) / 4.0;
     shape.backward_input_time = pick(1, 40) / 4.0;
     shape.backward_weight_time = pick(1, 40) / 4.0;
+    if (pick(0, 2) == 0)
+        shape.backward_input_time = shape.backward_weight_time = shape.forward_time;  // many formulas need it
     return shape;
 }
 
