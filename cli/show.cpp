@@ -42,10 +42,11 @@ void show_gpu(const topologies::Gpu& gpu) {
          fmt::format("{:.0f} GiB at {:.0f} GB/s", gpu.memory_bytes / (1 << 30), gpu.memory_bandwidth * 1e-9));
     line("multiprocessors", fmt::format("{} at {:.0f} MHz, L2 {:.0f} MiB", gpu.multiprocessors,
                                         gpu.clock_hz * 1e-6, gpu.l2_bytes / (1 << 20)));
-    std::string peaks;
-    for (const auto& [precision, peak] : gpu.peak_flops)
-        peaks += fmt::format("{}{} {:.0f}", peaks.empty() ? "" : ", ", precision, peak * 1e-12);
-    line("peak TFLOP/s", peaks);
+    const char* what = "peak TFLOP/s";
+    for (const auto& [precision, peak] : gpu.peak_flops) {
+        line(what, fmt::format("{:<5} {:>6.0f}", precision, peak * 1e-12));
+        what = "";
+    }
 }
 
 void show_node(const topologies::Node& node) {
@@ -105,7 +106,7 @@ int show(const std::string& kind, const std::string& name, int nodes) {
     for (const auto& row : calibration.residuals)
         if (row.held_out && row.what.starts_with("all, "))
             line("held-out error",
-                 fmt::format("{:.1f} % median, {:.1f} % at 90 of 100, {} samples {}", row.median_error * 100,
+                 fmt::format("median {:.1f} %, p90 {:.1f} %, {} samples {}", row.median_error * 100,
                              row.p90_error * 100, row.samples, row.what.substr(5)));
     return kDone;
 }
