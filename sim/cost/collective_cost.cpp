@@ -121,12 +121,14 @@ double message_count(CollectiveKind kind, std::string_view algorithm, const Grou
 
 std::vector<std::string> collective_algorithm_names() {
     std::vector<std::string> names;
+    names.reserve(kAlgorithms.size());
     for (const CollectiveAlgorithm& algorithm : kAlgorithms) names.emplace_back(algorithm.name);
     return names;
 }
 
 std::vector<std::string> protocol_names() {
     std::vector<std::string> names;
+    names.reserve(kProtocols.size());
     for (const Protocol protocol : kProtocols) names.emplace_back(to_string(protocol));
     return names;
 }
