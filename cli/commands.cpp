@@ -13,6 +13,8 @@
 namespace orrery::cli {
 
 // One line a subcommand; each is defined in cli/<name>.cpp.
+Command add_show(CLI::App& app);
+Command add_collective(CLI::App& app);
 Command add_calibrate(CLI::App& app);
 Command add_list(CLI::App& app);
 Command add_schema(CLI::App& app);
@@ -20,10 +22,7 @@ Command add_validate(CLI::App& app);
 
 const std::vector<AddCommand>& commands() {
     static const std::vector<AddCommand> all = {
-        add_calibrate,
-        add_list,
-        add_schema,
-        add_validate,
+        add_collective, add_show, add_calibrate, add_list, add_schema, add_validate,
     };
     return all;
 }
