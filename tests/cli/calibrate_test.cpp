@@ -3,8 +3,8 @@
 #include <filesystem>
 #include <string>
 
+#include "command_line.hpp"
 #include "core/atomic_file.hpp"
-#include "tests/cli/command_line.hpp"
 
 namespace orrery {
 namespace {
