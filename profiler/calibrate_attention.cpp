@@ -65,7 +65,7 @@ void add_hopper_forward_only(std::vector<sim::AttentionModel>& models, const std
         add(models, pair,
             {"published", std::string(kFlash) +
                               "; backward 1.625 times FlashAttention-2's (Shah et al. 2024, "
-                              "FlashAttention-3, abstract: 1.5 to 1.75)"});
+                              "FlashAttention-3, section 1: 1.5 to 1.75)"});
     }
 }
 
