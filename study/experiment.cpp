@@ -114,6 +114,11 @@ Experiment read_experiment(yaml::Node document, std::span<const std::string> ove
     experiment.document = std::move(document);
     experiment.cluster = cluster_of(experiment, file.cluster);
     experiment.plan = plan_of(experiment, file);
+    // A table of learned positions is as long as the sequences it is trained on.
+    if (experiment.model.position == models::PositionKind::learned) {
+        experiment.model.seq_length =
+            std::max(experiment.model.seq_length, experiment.plan.training.seq_length);
+    }
     const schedules::ScheduleEntry& schedule = schedule_of(experiment, experiment.plan.schedule);
     experiment.plan.parallel.vpp = file.schedule.vpp.value_or(schedule.default_chunks);
     if (experiment.calibration.empty()) experiment.calibration = experiment.cluster.node.gpu.name;

@@ -326,8 +326,9 @@ std::map<Precision, Model> by_precision(std::map<std::string, Model> models, con
     std::map<Precision, Model> out;
     for (auto& [name, model] : models) {
         const Names<Precision>& names = precision_names();
-        const auto found = std::find_if(names.begin(), names.end(),
-                                        [&name](const auto& entry) { return entry.first == name; });
+        const auto found = std::find_if(names.begin(), names.end(), [&wanted = name](const auto& entry) {
+            return entry.first == wanted;
+        });
         if (found == names.end()) {
             std::vector<std::string> known;
             for (const auto& entry : names) known.push_back(entry.first);

@@ -73,6 +73,13 @@ TEST(Experiment, FillsInWhatFollows) {
     EXPECT_EQ(experiment.calibration, "h100-sxm-80g");
 }
 
+TEST(Experiment, LearnsAsManyPositionsAsTheSequenceHas) {
+    const std::string text =
+        "cluster: {node: dgx-a100}\ntraining: {global_batch: 8, seq_length: 8192}\nmodel: ";
+    EXPECT_EQ(read(text + "mpt-7b").model.seq_length, 8192);
+    EXPECT_EQ(read(text + "llama2-7b").model.seq_length, 4096);
+}
+
 TEST(Experiment, TakesPartOfANode) {
     const Experiment experiment =
         read("model: mpt-125m\ncluster: {node: dgx-a100, gpus: 4}\ntraining: {global_batch: 64}\n");
