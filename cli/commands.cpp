@@ -14,12 +14,14 @@ namespace orrery::cli {
 
 // One line a subcommand; each is defined in cli/<name>.cpp.
 Command add_list(CLI::App& app);
+Command add_schedule(CLI::App& app);
 Command add_schema(CLI::App& app);
 Command add_validate(CLI::App& app);
 
 const std::vector<AddCommand>& commands() {
     static const std::vector<AddCommand> all = {
         add_list,
+        add_schedule,
         add_schema,
         add_validate,
     };
