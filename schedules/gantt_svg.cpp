@@ -124,16 +124,16 @@ class Drawing {
     double x(double time) const { return kLeft + time * scale_; }
 
     void draw_title() {
-        put("<text x=\"{:.0f}\" y=\"26\" font-size=\"16\" font-weight=\"bold\" fill=\"#1a1a1a\">{}</text>\n",
-            kMargin, escaped(schedule_.name));
         std::string sizes =
             fmt::format("{} devices, {} micro-batches", schedule_.devices, schedule_.micro_batches);
         if (schedule_.chunks > 1) sizes += fmt::format(", {} chunks", schedule_.chunks);
         if (schedule_.slices > 1) sizes += fmt::format(", {} slices", schedule_.slices);
-        put("<text x=\"{:.0f}\" y=\"26\" font-size=\"12\" fill=\"#555555\">{} &#183; bubble {:.1f}% of the "
-            "makespan, {:.1f}% of the longest span</text>\n",
-            kMargin + 14 + 9.4 * static_cast<double>(schedule_.name.size()), sizes,
-            100 * evaluation_.bubble_ratio, 100 * evaluation_.bubble_ratio_span);
+        put("<text x=\"{:.0f}\" y=\"26\" font-size=\"12\" fill=\"#555555\"><tspan font-size=\"16\" "
+            "font-weight=\"bold\" fill=\"#1a1a1a\">{}</tspan><tspan dx=\"14\">{} &#183; bubble {:.1f}% of "
+            "the "
+            "makespan, {:.1f}% of the longest span</tspan></text>\n",
+            kMargin, escaped(schedule_.name), sizes, 100 * evaluation_.bubble_ratio,
+            100 * evaluation_.bubble_ratio_span);
     }
 
     void draw_legend() {

@@ -67,7 +67,7 @@ class TextDrawing {
     }
 
   private:
-    /// Whole columns per shortest action where the width allows, so that equal boxes look equal.
+    /// Whole columns per shortest action where there are several, so that equal boxes look equal.
     void choose_scale() {
         if (evaluation_.makespan <= 0) return;
         double shortest = evaluation_.makespan;
@@ -76,7 +76,7 @@ class TextDrawing {
                 if (box.end > box.start) shortest = std::min(shortest, (box.end - box.start) / box.parts);
         scale_ = columns_ / evaluation_.makespan;
         boxed_ = shortest * scale_ >= 1;
-        if (boxed_) scale_ = std::min(std::floor(shortest * scale_), 12.0) / shortest;
+        if (shortest * scale_ >= 4) scale_ = std::min(std::floor(shortest * scale_), 12.0) / shortest;
     }
     int column(double time) const { return static_cast<int>(std::lround(time * scale_)); }
     int used_columns() const { return std::min(column(evaluation_.makespan), columns_); }
