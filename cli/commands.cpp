@@ -13,6 +13,7 @@
 namespace orrery::cli {
 
 // One line a subcommand; each is defined in cli/<name>.cpp.
+Command add_calibrate(CLI::App& app);
 Command add_list(CLI::App& app);
 Command add_schedule(CLI::App& app);
 Command add_schema(CLI::App& app);
@@ -20,6 +21,7 @@ Command add_validate(CLI::App& app);
 
 const std::vector<AddCommand>& commands() {
     static const std::vector<AddCommand> all = {
+        add_calibrate,
         add_list,
         add_schedule,
         add_schema,

@@ -40,8 +40,10 @@ std::vector<Item> clusters() {
     std::vector<Item> items;
     for (const std::string& name : topologies::node_names()) {
         const topologies::Node node = topologies::load_node(name);
-        items.push_back({name, fmt::format("{} x {}, {} x {:.0f} Gbit/s", node.gpus, node.gpu.name, node.nics,
-                                           node.nic_bandwidth * 8e-9)});
+        std::string summary = fmt::format("{} x {}", node.gpus, node.gpu.name);
+        if (node.nics > 0)
+            summary += fmt::format(", {} x {:.0f} Gbit/s", node.nics, node.nic_bandwidth * 8e-9);
+        items.push_back({name, summary});
     }
     return items;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 
@@ -11,6 +12,7 @@
 #include "profiler/fit_gemm.hpp"
 #include "profiler/fit_memory.hpp"
 #include "profiler/fit_quality.hpp"
+#include "profiler/fit_unfused.hpp"
 
 namespace orrery::profiler {
 namespace {
@@ -90,6 +92,22 @@ std::vector<Sample> peak_samples(const Tables& tables, const std::string& gpu, c
     return out;
 }
 
+/// A rate found by searching thousands of shapes is the luckiest of them; a model of typical products lies
+/// below. `gain` (model over measured time of such a find where both are known) turns it into a typical one.
+std::vector<Sample> typical_of_peaks(std::vector<Sample> samples, double gain) {
+    for (Sample& sample : samples) sample.time_s *= gain;
+    return samples;
+}
+
+double search_gain(const std::vector<Sample>& peaks, const sim::GemmModel& model,
+                   const sim::GemmDevice& device) {
+    double sum = 0;
+    for (const Sample& sample : peaks) {
+        sum += std::log(sim::gemm_time(sample.kernel, model, device) / sample.time_s);
+    }
+    return peaks.empty() ? 1 : std::exp(sum / static_cast<double>(peaks.size()));
+}
+
 constexpr const char* kSimuMax = "MooreThreads/SimuMax@4dcaae5 configs/system";
 constexpr const char* kVidur = "microsoft/vidur@683364e, 25e529d data/profiling/compute";
 constexpr const char* kPeaks = "stas00/ml-engineering@744d01e compute/accelerator (best shape by search)";
@@ -97,7 +115,7 @@ constexpr const char* kPeaks = "stas00/ml-engineering@744d01e compute/accelerato
 // ---- GEMM ----
 
 sim::GemmModel a100_pcie_gemm(const Tables& tables) {
-    const Device device = device_named(tables, "a100-pcie");
+    const Device device = device_named(tables, "a100-pcie-80g");
     const std::vector<Sample> samples = joined(gemm_samples(table_named(tables, "gemm"), "a100-pcie"),
                                                gemm_samples(table_named(tables, "gemm_more"), "a100-pcie"));
     sim::GemmModel model = fit_gemm(samples, gemm_prior(), device.at(Precision::bf16));
@@ -122,7 +140,12 @@ sim::GemmModel a100_sxm_gemm(const Tables& tables, const Device& device) {
     sim::GemmModel model = unlimited;
     model.sustained = 0.9;
     std::vector<Sample> limited = gemm_samples(table_named(tables, "gemm_more"), "a100-sxm");
-    for (const Sample& sample : peak_samples(tables, "a100-sxm", "bf16")) limited.push_back(sample);
+    const Device pcie = device_named(tables, "a100-pcie-80g");
+    const double gain = search_gain(peak_samples(tables, "a100-pcie", "bf16"), a100_pcie_gemm(tables),
+                                    pcie.at(Precision::bf16));
+    for (const Sample& sample : typical_of_peaks(peak_samples(tables, "a100-sxm", "bf16"), gain)) {
+        limited.push_back(sample);
+    }
     model = fit_gemm_level(limited, model, gpu, LevelOf::power);
     model.quality.held_out_median = unlimited.quality.median_error;
     model.quality.held_out_p90 = unlimited.quality.p90_error;
@@ -132,7 +155,7 @@ sim::GemmModel a100_sxm_gemm(const Tables& tables, const Device& device) {
         "level from PrincetonUniversity/LLMCompass@b95c6c9 matmul_A100.csv (A100 SXM4; held_out_* are the "
         "errors of that shape transfer); power limit from Horace He 2024 (257.5 TFLOP/s at 8192^3 on normal "
         "random values) and " +
-            std::string(kPeaks)};
+            std::string(kPeaks) + ", made typical by the PCIe card's ratio of fit to best"};
     return model;
 }
 
@@ -143,14 +166,12 @@ sim::GemmModel h100_gemm(const Tables& tables, const Device& device) {
     const sim::GemmDevice gpu = device.at(Precision::bf16);
     sim::GemmModel model = fit_gemm(samples, prior, gpu);
     cross_validate_gemm(samples, prior, gpu, kFolds, model.quality);
-    // The samples are all forward products: what only backward ones show stays as on the A100.
-    model.layout = prior.layout;
-    model.exposed_output = prior.exposed_output;
+    model.layout = prior.layout;  // all samples are forward products
     model.unaligned = alignment(tables);
     model.provenance = {"published",
                         std::string("fit to gemm_more.csv (") + kVidur +
                             "/h100: Llama 2 70B under tp 1 to 8 and phi-2, kernel times inside a layer). All "
-                            "tn: layout and output terms are the A100 PCIe's fit"};
+                            "tn: layout terms are the A100 PCIe's fit"};
     return model;
 }
 
@@ -169,11 +190,13 @@ sim::GemmModel b200_gemm(const Tables& tables, const Device& device) {
 
 /// fp8 products: the 16-bit model's structure, its level from the best rate found for fp8.
 sim::GemmModel fp8_gemm(const Tables& tables, const Device& device, const std::string& peak_name,
-                        const sim::GemmModel& shape) {
-    sim::GemmModel model =
-        fit_gemm_level(peak_samples(tables, peak_name, "fp8"), shape, device.at(Precision::fp8));
-    model.provenance = {"derived",
-                        std::string("shape dependence of the 16-bit fit, level from ") + kPeaks + ", fp8"};
+                        const std::string& peak_name_16, const sim::GemmModel& shape) {
+    const double gain =
+        search_gain(peak_samples(tables, peak_name_16, "bf16"), shape, device.at(Precision::bf16));
+    sim::GemmModel model = fit_gemm_level(typical_of_peaks(peak_samples(tables, peak_name, "fp8"), gain),
+                                          shape, device.at(Precision::fp8));
+    model.provenance = {"derived", std::string("shape dependence of the 16-bit fit, level from ") + kPeaks +
+                                       ", fp8, made typical by the ratio of fit to best in bf16"};
     return model;
 }
 
@@ -181,16 +204,31 @@ bool is_a100_sxm(const std::string& gpu) {
     return gpu == "a100-sxm-80g" || gpu == "a100-sxm-40g";
 }
 bool is_hopper(const std::string& gpu) {
-    return gpu == "h100-sxm-80g" || gpu == "h200";
+    return gpu == "h100-sxm-80g" || gpu == "h100-hbm2e-96g-500w" || gpu == "h200";
+}
+
+/// How the sustained rate follows the power limit: the exponent between the A100's cards of 300 and 400 W,
+/// near the third that voltage and frequency scaling suggests.
+double power_exponent(const Tables& tables) {
+    const double pcie = a100_pcie_gemm(tables).sustained;
+    const double sxm = a100_sxm_gemm(tables, device_named(tables, "a100-sxm-80g")).sustained;
+    return std::log(sxm / pcie) / std::log(400.0 / 300.0);
 }
 
 sim::GemmModel gemm_of(const std::string& gpu, const Tables& tables, const Device& device) {
-    if (gpu == "a100-pcie") return a100_pcie_gemm(tables);
+    if (gpu == "a100-pcie-80g") return a100_pcie_gemm(tables);
     if (is_a100_sxm(gpu)) return a100_sxm_gemm(tables, device);
     if (gpu == "b200") return b200_gemm(tables, device);
     sim::GemmModel model = h100_gemm(tables, device_named(tables, "h100-sxm-80g"));
-    if (gpu != "h100-sxm-80g") {
+    if (gpu == "h200")
         model.provenance = {"derived", "the H100's (same chip and power): " + model.provenance.source};
+    if (gpu == "h100-hbm2e-96g-500w") {
+        model.sustained *= std::pow(500.0 / 700.0, power_exponent(tables));
+        model.provenance = {
+            "derived",
+            "the H100's at 700 W, its sustained rate lowered to 500 W with the exponent found between the "
+            "A100's cards of 300 and 400 W: " +
+                model.provenance.source};
     }
     return model;
 }
@@ -199,10 +237,10 @@ sim::GemmModel gemm_of(const std::string& gpu, const Tables& tables, const Devic
 
 sim::GroupedGemmModel grouped_of(const std::string& gpu, const Tables& tables) {
     const bool blackwell = gpu == "b200";
-    const std::string sampled = blackwell ? "b200" : "a100-pcie";
+    const std::string sampled = blackwell ? "b200" : "a100-pcie-80g";
     const Device device = device_named(tables, sampled);
-    const std::vector<Sample> samples =
-        merge_repeats(grouped_gemm_samples(table_named(tables, "grouped_gemm"), sampled));
+    const std::vector<Sample> samples = merge_repeats(
+        grouped_gemm_samples(table_named(tables, "grouped_gemm"), blackwell ? "b200" : "a100-pcie"));
     sim::GroupedGemmModel model =
         fit_grouped_gemm(samples, gemm_of(sampled, tables, device), device.at(Precision::bf16));
     const std::string fit = "fit to grouped_gemm.csv (" + std::string(kSimuMax) + "), " + sampled;
@@ -226,7 +264,7 @@ constexpr const char* kFlash = "Dao-AILab/flash-attention@0251105 assets (attent
 
 /// The tail of a last wave, which the published sweeps, all with many heads, do not show.
 double flash2_tail(const Tables& tables) {
-    const Device device = device_named(tables, "a100-pcie");
+    const Device device = device_named(tables, "a100-pcie-80g");
     const auto samples =
         attention_samples(table_named(tables, "attention"), "a100-pcie", AttentionImplementation::flash2);
     return fit_attention(samples, AttentionImplementation::flash2, 128, {}, device.at(Precision::bf16))
@@ -240,6 +278,7 @@ std::vector<sim::AttentionModel> a100_attention(const Tables& tables, const Devi
     const auto samples = attention_speed_samples(table_named(tables, "attention_speed"), "a100-sxm-80g");
     AttentionPrior prior;
     prior.tail = flash2_tail(tables);
+    prior.tail_spread = 0.02;
     const std::string split =
         "; split of forward and backward as in FlashAttention-2 (Dao 2023: 73 to 63% of peak); "
         "tail from attention.csv (A100 PCIe, 4 to 64 heads)";
@@ -255,7 +294,7 @@ std::vector<sim::AttentionModel> a100_attention(const Tables& tables, const Devi
 }
 
 /// FlashAttention-3 and cuDNN are published forward only. Backward: 1.5 to 1.75 times FlashAttention-2's
-/// (Shah et al. 2024, abstract), the middle.
+/// (Shah et al. 2024, section 1), the middle.
 void add_hopper_forward_only(std::vector<sim::AttentionModel>& models, const std::vector<Sample>& samples,
                              AttentionImplementation implementation, const AttentionPrior& prior,
                              const Device& device) {
@@ -282,6 +321,7 @@ std::vector<sim::AttentionModel> hopper_attention(const Tables& tables) {
     const auto samples = attention_speed_samples(table_named(tables, "attention_speed"), "h100-sxm-80g");
     AttentionPrior prior;
     prior.tail = flash2_tail(tables);
+    prior.tail_spread = 0.02;
     prior.efficiency = 0.35;
     for (const auto implementation : {flash1, flash2}) {
         for (const int head_dim : {64, 128}) {
@@ -303,6 +343,7 @@ std::vector<sim::AttentionModel> blackwell_attention(const Tables& tables, const
         attention_samples(table_named(tables, "attention"), "b200", AttentionImplementation::cudnn);
     AttentionPrior prior;
     prior.forward_over_backward = 1.2;
+    prior.forward_rows = 256;  // two tiles of 128 queries a block on Blackwell
     add(models,
         fit_attention(samples, AttentionImplementation::cudnn, 128, prior, device.at(Precision::bf16)),
         {"published", "fit to attention.csv (" + std::string(kSimuMax) + "/b200_bf16_ceperm.json), causal"});
@@ -312,6 +353,18 @@ std::vector<sim::AttentionModel> blackwell_attention(const Tables& tables, const
 // ---- memory-bound ----
 
 constexpr const char* kSister = "as elementwise on this GPU: no samples of its own";
+
+/// Both cards' samples as one set: the PCIe card's bytes scaled to the SXM card's bandwidth.
+std::vector<Sample> a100_elementwise(const Tables& tables) {
+    const double scale = device_named(tables, "a100-sxm-80g").memory_bandwidth /
+                         device_named(tables, "a100-pcie-80g").memory_bandwidth;
+    std::vector<Sample> out = memory_samples(table_named(tables, "memory"), "a100-sxm");
+    for (Sample sample : memory_samples(table_named(tables, "memory"), "a100-pcie")) {
+        sample.kernel.bytes *= scale;
+        out.push_back(sample);
+    }
+    return out;
+}
 
 std::array<sim::MemoryModel, sim::kMemoryFamilies> memory_of(const std::string& gpu, const Tables& tables) {
     using enum MemoryFamily;
@@ -330,13 +383,13 @@ std::array<sim::MemoryModel, sim::kMemoryFamilies> memory_of(const std::string& 
     prior.bandwidth = 0.85;
 
     const std::string lc = "PrincetonUniversity/LLMCompass@b95c6c9 (A100 SXM4), ";
-    at(elementwise) = fit("a100-sxm", "a100-sxm-80g", elementwise, prior);
-    at(elementwise) = fit("a100-pcie", "a100-pcie", elementwise, at(elementwise));
+    at(elementwise) = fit_memory(a100_elementwise(tables), elementwise, prior,
+                                 device_named(tables, "a100-sxm-80g").memory_bandwidth);
     at(normalization) = fit("a100-sxm", "a100-sxm-80g", normalization, prior);
     at(softmax) = fit("a100-sxm", "a100-sxm-80g", softmax, prior);
     sim::MemoryModel slow = prior;
     slow.bandwidth = 0.2;
-    at(gather) = fit("a100-pcie", "a100-pcie", gather, slow);
+    at(gather) = fit("a100-pcie", "a100-pcie-80g", gather, slow);
     at(elementwise).provenance = {"published", lc + "gelu; " + kVidur + "/a100, residual add (memory.csv)"};
     at(normalization).provenance = {"published", lc + "layer norm (memory.csv)"};
     at(softmax).provenance = {"published", lc + "softmax (memory.csv)"};
@@ -351,7 +404,7 @@ std::array<sim::MemoryModel, sim::kMemoryFamilies> memory_of(const std::string& 
     at(optimizer) = at(elementwise);
     at(fill) = at(elementwise);
     at(optimizer).provenance = at(fill).provenance = {"derived", kSister};
-    const bool own = gpu == "a100-sxm-80g" || gpu == "a100-pcie" || gpu == "h100-sxm-80g";
+    const bool own = gpu == "a100-sxm-80g" || gpu == "a100-pcie-80g" || gpu == "h100-sxm-80g";
     for (const MemoryFamily family : {elementwise, normalization, softmax, gather}) {
         const bool hopper_own = is_hopper(gpu) && (family == elementwise || family == gather);
         if (own && (!is_hopper(gpu) || hopper_own)) continue;
@@ -407,6 +460,30 @@ std::vector<std::string> calibrated_gpus(const Tables& tables) {
     return names;
 }
 
+/// Bandwidth of memory-bound products, from unfused attention: the A100's, or the H100's for Hopper.
+/// Blackwell keeps its own fit, whose samples hold small products.
+void set_gemm_bandwidth(sim::Calibration& out, const std::string& gpu, const Tables& tables) {
+    if (gpu == "b200") return;
+    const std::string sampled = is_hopper(gpu) ? "h100-sxm-80g" : "a100-sxm-80g";
+    const Device device = device_named(tables, sampled);
+    const auto memory = memory_of(sampled, tables);
+    sim::FitQuality sum;
+    const sim::GemmModel fitted = fit_gemm_bandwidth(
+        unfused_rows(attention_speed_samples(table_named(tables, "attention_speed"), sampled)),
+        gemm_of(sampled, tables, device), memory[static_cast<std::size_t>(MemoryFamily::softmax)],
+        memory[static_cast<std::size_t>(MemoryFamily::elementwise)], device.at(Precision::bf16), sum);
+    char words[160];
+    std::snprintf(
+        words, sizeof words,
+        ". bandwidth: unfused attention on %s (attention_speed.csv), %d rows, median error %.1f %%, p90 "
+        "%.1f %%",
+        sampled.c_str(), sum.samples, 100 * sum.median_error, 100 * sum.p90_error);
+    for (auto& [precision, model] : out.gemm) {
+        model.bandwidth = fitted.bandwidth;
+        model.provenance.source += words;
+    }
+}
+
 sim::Calibration calibrate(const std::string& gpu, const Tables& tables) {
     const Device device = device_named(tables, gpu);
     sim::Calibration out;
@@ -414,11 +491,12 @@ sim::Calibration calibrate(const std::string& gpu, const Tables& tables) {
     out.summary = summary_of(gpu);
     out.gemm[Precision::bf16] = gemm_of(gpu, tables, device);
     if (is_hopper(gpu)) {
-        out.gemm[Precision::fp8] =
-            fp8_gemm(tables, device, gpu == "h200" ? "h200" : "h100-sxm", out.gemm[Precision::bf16]);
+        out.gemm[Precision::fp8] = fp8_gemm(tables, device, gpu == "h200" ? "h200" : "h100-sxm", "h100-sxm",
+                                            out.gemm[Precision::bf16]);
     } else if (gpu == "b200") {
-        out.gemm[Precision::fp8] = fp8_gemm(tables, device, "b200", out.gemm[Precision::bf16]);
+        out.gemm[Precision::fp8] = fp8_gemm(tables, device, "b200", "b200", out.gemm[Precision::bf16]);
     }
+    set_gemm_bandwidth(out, gpu, tables);
     out.grouped_gemm[Precision::bf16] = grouped_of(gpu, tables);
     out.attention = is_hopper(gpu)  ? hopper_attention(tables)
                     : gpu == "b200" ? blackwell_attention(tables, device)

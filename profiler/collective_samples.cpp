@@ -123,6 +123,7 @@ std::vector<CollectiveSample> read_collective_samples(const std::filesystem::pat
         sample.time_s = row.number("time_us", 1e12) * 1e-6;
         sample.software = row.text("software");
         sample.source = row.text("source");
+        if (columns.contains("algorithm")) sample.algorithm = row.text("algorithm");
         if (sample.nodes > sample.gpus || sample.gpus % sample.nodes != 0)
             throw InputError(where, "nodes", "expected a divisor of the GPUs");
         if (sample.bytes > 0 && sample.time_s > 0) samples.push_back(std::move(sample));

@@ -21,6 +21,9 @@ struct CollectiveSample {
     double time_s = 0;
     std::string software;
     std::string source;
+    /// What NCCL ran, where the source says or the bandwidth leaves one choice (over two nodes a ring cannot
+    /// exceed the NICs, a tree can); empty: not known. An optional column.
+    std::string algorithm;
 
     /// GPUs that one process drives ("-g 8" in `software`), else 1. Such a process launches on one GPU after
     /// the other, so that small sizes measure its launches.

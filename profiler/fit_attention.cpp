@@ -25,6 +25,8 @@ AttentionPair decode(const VectorXd& p, const AttentionPrior& prior) {
         model->diagonal = std::exp(p[3]);
         model->tail = std::exp(p[4]);
     }
+    pair.forward.rows = prior.forward_rows;
+    pair.backward.rows = prior.backward_rows;
     pair.forward.fixed_s = prior.fixed_forward_s;
     pair.backward.fixed_s = prior.fixed_backward_s;
     pair.backward.backward = true;
@@ -52,7 +54,7 @@ AttentionPair fit_attention(const std::vector<Sample>& samples, AttentionImpleme
     center << std::log(prior.efficiency), std::log(prior.forward_over_backward), std::log(prior.overhead),
         std::log(prior.diagonal), std::log(prior.tail);
     VectorXd spread(5);
-    spread << 1, 0.05, 0.7, 0.7, 0.5;
+    spread << 1, 0.05, 0.7, 0.7, prior.tail_spread;
     LeastSquares problem;
     problem.start = center;
     problem.residuals = [&](const VectorXd& p) {

@@ -25,6 +25,9 @@ struct AttentionPrior {
     double overhead = 170;
     double diagonal = 96;
     double tail = 0.5;
+    double tail_spread = 0.5;  ///< how loosely it is held, in logarithms
+    int forward_rows = 128;
+    int backward_rows = 128;
     double fixed_forward_s = 3e-6;
     double fixed_backward_s = 8e-6;  ///< three kernels
 };

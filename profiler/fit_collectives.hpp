@@ -33,7 +33,7 @@ struct CollectiveError {
 
 struct CollectiveFit {
     sim::CollectiveCalibration calibration;
-    std::map<std::string, double> launch_s;  ///< by source: of one GPU by a process of several
+    std::map<std::string, double> launch_s;  ///< by publication: of one GPU by a process of several
     std::vector<CollectiveError> errors;     ///< of the samples that were fitted
 };
 

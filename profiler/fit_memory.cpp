@@ -1,6 +1,7 @@
 #include "profiler/fit_memory.hpp"
 
 #include <cmath>
+#include <map>
 
 #include "profiler/fit_quality.hpp"
 #include "profiler/least_squares.hpp"
@@ -23,14 +24,18 @@ sim::MemoryModel fit_memory(const std::vector<Sample>& samples, MemoryFamily fam
         return std::exp(p[0]) + sample.kernel.bytes / (std::exp(p[1]) * peak_bandwidth) +
                (sample.timed_by_call ? std::exp(p[2]) : 0);
     };
+    std::map<std::string, double> rows_of;
+    for (const Sample& sample : used) rows_of[sample.what] += 1;
     LeastSquares problem;
+    problem.huber = 1;  // operators of a family differ honestly: take their mean, not the majority's
     problem.start = center;
     problem.residuals = [&](const VectorXd& p) {
         VectorXd out(static_cast<Eigen::Index>(used.size()) + 3);
         for (std::size_t i = 0; i < used.size(); ++i) {
-            out[static_cast<Eigen::Index>(i)] = std::log(time(used[i], p) / used[i].time_s);
+            out[static_cast<Eigen::Index>(i)] =
+                std::log(time(used[i], p) / used[i].time_s) / std::sqrt(rows_of.at(used[i].what));
         }
-        out.tail(3) = 0.05 * (p - center).cwiseQuotient(spread);
+        out.tail(3) = 0.02 * (p - center).cwiseQuotient(spread);
         return out;
     };
     const VectorXd p = minimize(problem);

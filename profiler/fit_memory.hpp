@@ -1,7 +1,8 @@
 // profiler/fit_memory.hpp
 //
 // Fits fixed_s + bytes / (bandwidth peak) to samples of one family of memory-bound kernels. Samples timed by
-// a host call share one unknown call time, which is fitted and dropped.
+// a host call share one unknown call time, which is fitted and dropped. Each operator of the family
+// (`what`) weighs the same, however many rows it has.
 #pragma once
 
 #include <vector>

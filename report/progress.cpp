@@ -26,6 +26,10 @@ void write_to_standard_error(std::string_view text) {
     std::fflush(stderr);
 }
 
+std::string counted(std::uint64_t count) {
+    return grouped(static_cast<std::int64_t>(count));
+}
+
 constexpr std::string_view kClearLine = "\r\x1b[K";
 
 }  // namespace
@@ -71,12 +75,12 @@ std::string progress_line(std::string_view what, std::uint64_t done, std::uint64
                           std::size_t width) {
     const double count = static_cast<double>(done);
     if (total == 0) {
-        return wrap(fmt::format("{}  {}  {}", printable(what), scaled(count), duration(elapsed_s)), width)
+        return wrap(fmt::format("{}  {}  {}", printable(what), counted(done), duration(elapsed_s)), width)
             .front();
     }
     const double fraction = std::min(1.0, count / static_cast<double>(total));
     const std::string before = fmt::format("{} {:3.0f}% ", printable(what), std::floor(fraction * 100));
-    std::string after = fmt::format(" {}/{}", scaled(count), scaled(static_cast<double>(total)));
+    std::string after = fmt::format(" {}/{}", counted(done), counted(total));
     if (done > 0 && done < total) after += fmt::format("  {} left", duration(elapsed_s * (1 / fraction - 1)));
     const std::size_t used = display_width(before) + display_width(after);
     if (used + 4 > width) return wrap(before + after, width).front();

@@ -47,15 +47,18 @@ std::vector<Metric> metrics(double first_step_time_s) {
     };
 }
 
-/// The best value among the results that fit; NaN (equal to nothing) where none is better.
+/// The best value among the results that fit; NaN (equal to nothing) where none is better than another.
 double best_of(const Metric& metric, std::span<const Result> results) {
-    double best = std::numeric_limits<double>::quiet_NaN();
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    double best = kNone;
+    double worst = kNone;
     for (const Result& result : results) {
         if (metric.better == Better::neither || !result.memory.fits) continue;
         const double value = metric.value(result);
         if (!(metric.better == Better::lower ? value >= best : value <= best)) best = value;
+        if (!(metric.better == Better::lower ? value <= worst : value >= worst)) worst = value;
     }
-    return best;
+    return best == worst ? kNone : best;
 }
 
 std::string block(std::span<const Result> shown, std::span<const Result> all, std::size_t width) {

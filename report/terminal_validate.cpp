@@ -66,7 +66,7 @@ std::string validation_table(const Validation& validation, std::size_t width) {
     std::string text;
     if (!validation.rows.empty()) text += rows_table(validation, width) + "\n";
     return text + sources_table(validation, width) + skipped_table(validation, width) +
-           "  error = (predicted - measured) / measured step time; signed = mean of the errors with sign\n";
+           "  error = (predicted - measured) / measured step time; signed = their plain mean\n";
 }
 
 }  // namespace orrery::report

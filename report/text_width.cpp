@@ -105,6 +105,7 @@ std::string printable(std::string_view text) {
 
 std::vector<std::string> wrap(std::string_view text, std::size_t width) {
     width = std::max<std::size_t>(width, 2);
+    if (display_width(text) <= width) return {std::string(text)};
     std::vector<std::string> lines;
     while (true) {
         const std::size_t end = first_line_end(text, width);

@@ -19,9 +19,7 @@ std::vector<Tile> headline(const Validation& validation) {
             {"worst", percent(all.max_abs), all.worst_id},
             {"mean signed error", signed_percent(all.mean_signed), "positive: predicted too slow"},
             {"runs compared", grouped(static_cast<std::int64_t>(all.rows)),
-             "recorded runs that could be simulated"},
-            {"runs skipped", grouped(static_cast<std::int64_t>(validation.skipped.size())),
-             "with reasons below"}};
+             fmt::format("{} skipped, with reasons below", validation.skipped.size())}};
 }
 
 std::string sources_html(const Validation& validation) {

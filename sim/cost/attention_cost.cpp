@@ -6,7 +6,6 @@
 namespace orrery::sim {
 namespace {
 
-constexpr double kRows = 128;
 constexpr int kHeadStep = 32;
 
 int padded_head(std::int64_t head_dim) {
@@ -31,7 +30,8 @@ std::vector<AttentionImplementation> substitutes(AttentionImplementation wanted)
 }
 
 AttentionModel interpolate(const AttentionModel& a, const AttentionModel& b, double head_dim) {
-    const double at = std::log(head_dim / a.head_dim) / std::log(static_cast<double>(b.head_dim) / a.head_dim);
+    const double at =
+        std::log(head_dim / a.head_dim) / std::log(static_cast<double>(b.head_dim) / a.head_dim);
     const auto mix = [at](double x, double y) { return x + at * (y - x); };
     AttentionModel out = a;
     out.efficiency = mix(a.efficiency, b.efficiency);
@@ -57,15 +57,17 @@ double attention_time(const Kernel& kernel, const AttentionModel& model, const G
     const auto n = static_cast<double>(kernel.n);
     if (m <= 0 || n <= 0 || kernel.heads <= 0) return 0;
     const double blocks = static_cast<double>(std::max<std::int64_t>(kernel.batch, 1)) *
-                          static_cast<double>(kernel.heads) * std::ceil(m / kRows);
+                          static_cast<double>(kernel.heads) * std::ceil(m / model.rows);
     const double visited = kernel.causal ? n - m / 2 + model.diagonal : n;
     const double shared = blocks / device.multiprocessors * (visited + model.overhead) + model.tail * n;
     const double keys = std::max(shared, n + model.overhead);
-    const double flops_per_key = kRows * 4.0 * padded_head(kernel.k) * (model.backward ? 2.5 : 1);
-    return model.fixed_s + keys * flops_per_key * device.multiprocessors / (model.efficiency * device.peak_flops);
+    const double flops_per_key = model.rows * 4.0 * padded_head(kernel.k) * (model.backward ? 2.5 : 1);
+    return model.fixed_s +
+           keys * flops_per_key * device.multiprocessors / (model.efficiency * device.peak_flops);
 }
 
-std::optional<ChosenAttention> choose_attention(const Kernel& kernel, const std::vector<AttentionModel>& models) {
+std::optional<ChosenAttention> choose_attention(const Kernel& kernel,
+                                                const std::vector<AttentionModel>& models) {
     for (const AttentionImplementation implementation : substitutes(kernel.attention)) {
         const double wanted = padded_head(kernel.k);
         const AttentionModel* below = nullptr;

@@ -1,14 +1,14 @@
 // sim/cost/attention_cost.hpp
 //
-// Time of a fused (flash) attention kernel. A thread block owns 128 query rows of one head and walks the
+// Time of a fused (flash) attention kernel. A thread block owns `rows` query rows of one head and walks the
 // keys; its time grows with the keys it visits plus a constant (`overhead`, in keys). Causal masks let it
 // skip the blocks above the diagonal, so it visits n/2 on average, plus what the diagonal blocks execute in
 // vain
 // (`diagonal`). All multiprocessors share the row blocks; the last ones finish unevenly by `tail` of the
 // longest, and no head's kernel ends before its longest row block.
 //     visited = n                       (full)     n/2 + diagonal    (causal, m = n)
-//     blocks  = batch heads ceil(m/128)
-//     time    = fixed + max(blocks/SMs (visited + overhead) + tail n, n + overhead) 128 x 4 d / (eff
+//     blocks  = batch heads ceil(m/rows)
+//     time    = fixed + max(blocks/SMs (visited + overhead) + tail n, n + overhead) rows x 4 d / (eff
 //     peak/SMs)
 // Backward executes 2.5 times the FLOPs of forward (five products for two; Dao 2023, section 4.1). Between
 // two fitted head sizes the efficiency is interpolated in log d; head sizes are padded to a multiple of 32 as

@@ -19,7 +19,9 @@ namespace orrery::sim {
 
 /// Where a group of numbers comes from.
 struct Provenance {
-    std::string kind;    ///< "measured", "published" or "derived" (from another GPU: `source` says how)
+    /// "measured" (here), "published" (by others), "derived" (from another GPU or kernel: `source` says how)
+    /// or "assumed" (no measurement found; `source` says why this value)
+    std::string kind;
     std::string source;  ///< machine, date and tool version, or publication
 };
 
@@ -78,6 +80,7 @@ struct AttentionModel {
     AttentionImplementation implementation = AttentionImplementation::flash2;
     bool backward = false;
     int head_dim = 0;
+    int rows = 128;         ///< query rows (backward: keys) of a thread block
     double efficiency = 0;  ///< fraction of the peak while the inner loop runs
     double overhead = 0;    ///< a row block's start and end, in key positions
     double diagonal = 0;    ///< causal: key positions executed beyond the triangle, per row block
@@ -138,6 +141,9 @@ Calibration parse_calibration(const std::string& text, const std::string& file);
 
 /// The YAML text of a calibration. parse_calibration(to_yaml(c)) == c up to the six digits written.
 std::string to_yaml(const Calibration& calibration);
+
+/// "flash2": an implementation's name in files.
+const std::string& to_string(AttentionImplementation implementation);
 
 /// Names of the committed calibrations, sorted.
 std::vector<std::string> calibration_names();

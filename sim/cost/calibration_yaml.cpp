@@ -55,9 +55,13 @@ const schema::Table<Provenance>& provenance_table() {
         "provenance",
         "Where a group of numbers comes from.",
         {Field::choice("kind", &Provenance::kind,
-                       {{"measured", "measured"}, {"published", "published"}, {"derived", "derived"}})
+                       {{"measured", "measured"},
+                        {"published", "published"},
+                        {"derived", "derived"},
+                        {"assumed", "assumed"}})
              .required()
-             .describe("measured here, published by others, or derived from a related GPU"),
+             .describe("measured here, published by others, derived from a related GPU, or assumed for want "
+                       "of a measurement"),
          Field::text("source", &Provenance::source)
              .required()
              .describe("machine, date and tool version, or the publication")}};
@@ -186,6 +190,10 @@ const schema::Table<AttentionModel>& attention_table() {
         {Field::choice("implementation", &AttentionModel::implementation, attention_names()).required(),
          Field::boolean("backward", &AttentionModel::backward).required().describe("direction"),
          Field::integer("head_dim", &AttentionModel::head_dim).at_least(1).at_most(4096).required(),
+         Field::integer("rows", &AttentionModel::rows)
+             .at_least(1)
+             .at_most(4096)
+             .describe("rows of a thread block"),
          Field::number("efficiency", &AttentionModel::efficiency)
              .above(0)
              .at_most(2)
@@ -416,6 +424,7 @@ std::string write(const AttentionModel& a) {
     std::string out = "  - implementation: " + name_of(a.implementation, attention_names()) + "\n";
     out += in + "backward: " + (a.backward ? "true" : "false") + "\n";
     out += in + "head_dim: " + std::to_string(a.head_dim) + "\n";
+    out += in + "rows: " + std::to_string(a.rows) + "\n";
     const std::pair<const char*, double> numbers[] = {{"efficiency", a.efficiency},
                                                       {"overhead", a.overhead},
                                                       {"diagonal", a.diagonal},
@@ -467,6 +476,12 @@ Calibration parse_calibration(const std::string& text, const std::string& file) 
 Calibration load_calibration(const std::string& name_or_path) {
     const auto path = data_file("calibrations", name_or_path, "calibration");
     return parse_calibration(read_file(path, yaml::Limits{}.bytes), path.string());
+}
+
+const std::string& to_string(AttentionImplementation implementation) {
+    static const std::string unfused = "unfused";
+    if (implementation == AttentionImplementation::unfused) return unfused;
+    return name_of(implementation, attention_names());
 }
 
 std::vector<std::string> calibration_names() {

@@ -106,6 +106,13 @@ const schema::Table<CollectiveCalibration>& calibration_table() {
          Field::number("link_efficiency", &C::link_efficiency).above(0).at_most(1).required(),
          Field::number("network_efficiency", &C::network_efficiency).above(0).at_most(1).required(),
          Field::number("ring_fill_steps", &C::ring_fill_steps).at_least(0).at_most(16).required(),
+         Field::number("one_pass_share", &C::one_pass_share).above(0).at_most(4).required(),
+         Field::number("network_start_s", &C::network_start_s)
+             .at_least(0)
+             .at_most(1)
+             .required()
+             .unit("s")
+             .describe("Once a collective on several nodes."),
          Field::table("ring", &C::ring, algorithm_table()).required(),
          Field::table("tree", &C::tree, algorithm_table()).required(),
          Field::table("direct", &C::direct, algorithm_table()).required(),
@@ -176,8 +183,10 @@ std::string to_yaml(const CollectiveCalibration& c) {
         "# Collectives, fitted by profiler/fit_collectives. Times in seconds.\nname: {}\nprovenance:\n",
         c.name);
     for (const std::string& sentence : c.provenance) text += fmt::format("  - {}\n", quoted(sentence));
-    text += fmt::format("link_efficiency: {:.4g}\nnetwork_efficiency: {:.4g}\nring_fill_steps: {:.4g}\n",
-                        c.link_efficiency, c.network_efficiency, c.ring_fill_steps);
+    text += fmt::format(
+        "link_efficiency: {:.4g}\nnetwork_efficiency: {:.4g}\nring_fill_steps: {:.4g}\none_pass_share: "
+        "{:.4g}\nnetwork_start_s: {:.4g}\n",
+        c.link_efficiency, c.network_efficiency, c.ring_fill_steps, c.one_pass_share, c.network_start_s);
     text += to_yaml("ring", c.ring) + to_yaml("tree", c.tree) + to_yaml("direct", c.direct);
     text += fmt::format("peer_s: {:.4g}\n", c.peer_s);
     text += fmt::format(

@@ -64,6 +64,10 @@ struct CollectiveCalibration {
     /// Steps' worth of data that each pass of a ring over its ranks costs beside its n - 1 (filling and
     /// draining the pipeline of chunks).
     double ring_fill_steps = 0;
+    /// Share of a ring's bandwidth that all-gather and reduce-scatter reach, which pass once (their kernels
+    /// copy or reduce, never both).
+    double one_pass_share = 1;
+    double network_start_s = 0;  ///< once a collective on several nodes: the host threads that drive the NICs
     AlgorithmCalibration ring{};
     AlgorithmCalibration tree{};
     AlgorithmCalibration direct{};  ///< send/recv; start_s and shares also of pairwise exchanges

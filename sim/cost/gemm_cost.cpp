@@ -28,7 +28,9 @@ Product product_of(const Kernel& kernel) {
 }
 
 /// Waves of `blocks` thread blocks, the last one counted in full.
-double waves_of(double blocks, const GemmDevice& device) { return std::ceil(blocks / device.multiprocessors); }
+double waves_of(double blocks, const GemmDevice& device) {
+    return std::ceil(blocks / device.multiprocessors);
+}
 
 /// Best time over tiles and splits of k, compute only.
 double wave_time(const Product& p, const GemmModel& model, const GemmDevice& device) {
@@ -41,7 +43,8 @@ double wave_time(const Product& p, const GemmModel& model, const GemmDevice& dev
             if (splits > 1 && (p.k / splits < kMinSplitK || tiles >= 2.0 * device.multiprocessors)) break;
             double time = waves_of(tiles * splits, device) * (p.k / splits + model.prologue_k) * step_s;
             if (splits > 1) {  // fp32 partial sums, written once and read once
-                time += 2.0 * splits * 4.0 * p.batch * p.m * p.n / (device.memory_bandwidth * model.bandwidth);
+                time +=
+                    2.0 * splits * 4.0 * p.batch * p.m * p.n / (device.memory_bandwidth * model.bandwidth);
             }
             best = std::min(best, time);
         }
@@ -65,8 +68,9 @@ double soft_maximum(double a, double b, double c) {
     return top * std::pow(part(a) + part(b) + part(c), 1 / kCorner);
 }
 
-/// Tensor cores want rows that start at 16-byte boundaries. Elements of alignment of the contiguous dimensions:
-/// k of both operands in tn, m or n where an operand is stored the other way, and n of the output.
+/// Tensor cores want rows that start at 16-byte boundaries. Elements of alignment of the contiguous
+/// dimensions: k of both operands in tn, m or n where an operand is stored the other way, and n of the
+/// output.
 double alignment_factor(const Kernel& kernel, const GemmModel& model) {
     std::int64_t dimensions = kernel.n;
     if (kernel.layout == GemmLayout::tn || kernel.layout == GemmLayout::nn) dimensions |= kernel.k;
@@ -83,12 +87,14 @@ double alignment_factor(const Kernel& kernel, const GemmModel& model) {
 double gemm_time(const Kernel& kernel, const GemmModel& model, const GemmDevice& device) {
     const Product p = product_of(kernel);
     if (p.m <= 0 || p.n <= 0 || p.k <= 0) return 0;
-    const double bandwidth = device.memory_bandwidth * model.bandwidth;
-    const double main = soft_maximum(wave_time(p, model, device), p.flops() / (model.sustained * device.peak_flops),
-                                     (operand_bytes(p, kernel.precision) + output_bytes(p, kernel)) / bandwidth);
-    const double output = model.exposed_output * output_bytes(p, kernel) / device.memory_bandwidth;
+    const double output = output_bytes(p, kernel);
+    const double exposed = model.exposed_output * output / device.memory_bandwidth;
+    const double waves = wave_time(p, model, device) + exposed;
+    const double power = p.flops() / (model.sustained * device.peak_flops) + exposed;
+    const double traffic =
+        (operand_bytes(p, kernel.precision) + output) / (device.memory_bandwidth * model.bandwidth);
     return model.layout[static_cast<std::size_t>(kernel.layout)] * alignment_factor(kernel, model) *
-           (model.fixed_s + main + output);
+           (model.fixed_s + soft_maximum(waves, power, traffic));
 }
 
 double grouped_gemm_time(const Kernel& kernel, const GroupedGemmModel& grouped, const GemmModel& dense,
@@ -103,8 +109,10 @@ double grouped_gemm_time(const Kernel& kernel, const GroupedGemmModel& grouped, 
 
 GemmDevice gemm_device(const topologies::Gpu& gpu, Precision precision) {
     static const std::map<Precision, std::vector<const char*>> kAcceptable = {
-        {Precision::bf16, {"bf16", "fp16", "tf32", "fp32"}}, {Precision::fp16, {"fp16", "bf16", "tf32", "fp32"}},
-        {Precision::fp8, {"fp8", "bf16", "fp16", "fp32"}},   {Precision::tf32, {"tf32", "fp32"}},
+        {Precision::bf16, {"bf16", "fp16", "tf32", "fp32"}},
+        {Precision::fp16, {"fp16", "bf16", "tf32", "fp32"}},
+        {Precision::fp8, {"fp8", "bf16", "fp16", "fp32"}},
+        {Precision::tf32, {"tf32", "fp32"}},
         {Precision::fp32, {"fp32"}},
     };
     for (const char* name : kAcceptable.at(precision)) {

@@ -10,8 +10,8 @@
 // Splitting k fills the GPU when there are few tiles and pays for writing and reading the partial sums. A
 // long dense product is besides held by the power limit (`sustained` x peak) and by its operands' traffic.
 // The three are joined by an 8-norm, which is a maximum with a soft corner. What compute cannot hide of the
-// output's traffic (the read of an accumulating product included) and the kernel's start are added.
-//     time = layout x unaligned x (fixed + |waves, power, operands|_8 + exposed_output x output traffic)
+// output's traffic (the read of an accumulating product included) is added to waves and power.
+//     time = layout x unaligned x (fixed + |waves + exposed, power + exposed, traffic|_8)
 // The library's choice of tile and split is taken to be the best one.
 #pragma once
 

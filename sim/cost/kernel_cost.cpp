@@ -46,7 +46,8 @@ void price_gemm(const Kernel& kernel, const Calibration& calibration, const topo
                 KernelPrice& price) {
     const GemmModel& model = model_for(kernel, calibration.gemm, "GEMM", price);
     price.device_s = gemm_time(kernel, model, gemm_device(gpu, kernel.precision));
-    check_range(price, 2.0 * static_cast<double>(kernel.batch * kernel.m) * static_cast<double>(kernel.n * kernel.k),
+    check_range(price,
+                2.0 * static_cast<double>(kernel.batch * kernel.m) * static_cast<double>(kernel.n * kernel.k),
                 model.flops, "GEMM");
 }
 
@@ -59,7 +60,8 @@ void price_grouped_gemm(const Kernel& kernel, const Calibration& calibration, co
     const GroupedGemmModel& grouped =
         known ? model_for(kernel, calibration.grouped_gemm, "grouped GEMM", price) : plain;
     price.device_s = grouped_gemm_time(kernel, grouped, dense, gemm_device(gpu, kernel.precision));
-    check_range(price, 2.0 * static_cast<double>(kernel.batch * kernel.m) * static_cast<double>(kernel.n * kernel.k),
+    check_range(price,
+                2.0 * static_cast<double>(kernel.batch * kernel.m) * static_cast<double>(kernel.n * kernel.k),
                 grouped.flops, "grouped GEMM");
 }
 
@@ -84,7 +86,8 @@ void price_memory_bound(const Kernel& kernel, const Calibration& calibration, co
 
 double host_time(const Kernel& kernel, const Calibration& calibration) {
     const HostModel& host = calibration.host;
-    const bool optimizer = kernel.kind == KernelKind::memory_bound && kernel.family == MemoryFamily::optimizer;
+    const bool optimizer =
+        kernel.kind == KernelKind::memory_bound && kernel.family == MemoryFamily::optimizer;
     const HostTime& each = optimizer         ? host.optimizer_operator
                            : kernel.backward ? host.backward_operator
                                              : host.forward_operator;

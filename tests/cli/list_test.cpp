@@ -43,6 +43,19 @@ TEST(CommandLine, NamesWhatWasMeant) {
     }
 }
 
+TEST(CommandLine, ListsWhatExists) {
+    for (const auto& [kind, name] :
+         std::vector<std::pair<std::string, std::string>>{{"models", "gpt3-175b"},
+                                                          {"clusters", "dgx-a100"},
+                                                          {"schedules", "1f1b"},
+                                                          {"strategies", "zero-1"}}) {
+        const Outcome outcome = orrery_command("list " + kind);
+        EXPECT_EQ(outcome.status, 0) << kind;
+        EXPECT_NE(("\n" + outcome.out).find("\n" + name + " "), std::string::npos) << kind;
+        EXPECT_EQ(outcome.err, "") << kind;
+    }
+}
+
 TEST(CommandLine, PrintsOneJsonObject) {
     const Outcome outcome = orrery_command("list models --json");
     EXPECT_EQ(outcome.status, 0);

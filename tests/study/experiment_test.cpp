@@ -211,8 +211,6 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{3, "parallel: {tp: 8, pp: 16, sharding: hsdp, sharding_group: 3}",
                 "e.yaml:3:59: parallel.sharding_group: groups of 3 do not divide dp 8; expected one of 1, 2, "
                 "4, 8"},
-        Mistake{3, "parallel: {tp: 8, cp: 128}",
-                "e.yaml:3:23: parallel.cp: cp 128 needs a sequence length divisible"},
         Mistake{4, "schedule: {name: interleaved-1f1b, vpp: 4}",
                 "e.yaml:4:41: schedule.vpp: vpp 4 does not divide the 6 layers of a stage; expected one of "
                 "1, 2, 3, 6"},
@@ -231,9 +229,18 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{5, "training: {global_batch: 800000000}",
                 "e.yaml:5:26: training.global_batch: 100000000 micro-batches"},
         Mistake{5, "training: {global_batch: 1536, seq_length: 2047}",
-                "e.yaml:3:58: parallel.sequence_parallel: tp 8 does not divide the 2047 tokens of a rank"},
+                "e.yaml:3:53: parallel.sequence_parallel: tp 8 does not divide the 2047 tokens of a rank"},
         Mistake{5, "training: {global_batch: 1536, recompute: {policy: full, layers: 7}}",
                 "e.yaml:5:66: training.recompute.layers: 7 layers, but a stage has 6; expected 1 to 6"}));
+
+TEST(Experiment, NeedsTwoPiecesOfTheSequencePerContextRank) {
+    const std::string message =
+        error_of(kGpt3, {"parallel={tp: 8, pp: 16, cp: 4}", "training.seq_length=2044"});
+    EXPECT_EQ(message,
+              "--set parallel={tp: 8, pp: 16, cp: 4}: parallel.cp: cp 4 needs a sequence length divisible by "
+              "8, not "
+              "2044");
+}
 
 TEST(Experiment, AllowsReplicatedKeyValueHeads) {
     const std::string text =

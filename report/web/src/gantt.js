@@ -40,10 +40,10 @@ export class Gantt {
     button('+', 'zoom in (+)', () => this.zoomBy(1.6));
     button('whole step', 'show the whole step (0)', () => this.showAll());
     if (this.rows.some((row) => !row.info.compute)) {
-      button('streams', 'show or hide the communication streams', () => {
+      button('communication', 'show or hide the communication streams', () => {
         this.communication = !this.communication;
         this.resize();
-      }).attr('class', 'streams');
+      });
     }
     this.canvas = select(this.place).append('canvas').attr('tabindex', 0).attr('role', 'img')
       .attr('aria-label', `Gantt chart of the step, ${duration(this.chart.makespan_s)}; arrow keys pan, plus and minus zoom`);
@@ -147,10 +147,9 @@ export class Gantt {
       }
       row.paint(context, x, kLeft, right, top, height, colours);
       if (!row.info.compute || height < 11) return;
-      context.fillStyle = colour('in-box');
       context.font = '11px system-ui, sans-serif';
       context.textAlign = 'center';
-      row.paintNumbers(context, x, kLeft, right, top + height / 2 + 0.5);
+      row.paintNumbers(context, x, kLeft, right, top, height, colours, colour('in-box'));
     });
     this.drawLabels(context, colour);
   }

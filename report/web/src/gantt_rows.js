@@ -60,7 +60,7 @@ export class Row {
       const b = Math.min(right, x(this.end[i]));
       if (!paths.has(this.category[i])) paths.set(this.category[i], new Path2D());
       // A hairline between wide boxes, so that neighbours of one colour can be told apart.
-      paths.get(this.category[i]).rect(a, top, Math.max(0.4, b - a - (b - a > 4 ? 0.8 : 0)), height);
+      paths.get(this.category[i]).rect(a, top, Math.max(0.9, b - a - (b - a > 4 ? 0.8 : 0)), height);
     }
     for (const [category, path] of paths) {
       context.fillStyle = colours[category];
@@ -84,26 +84,46 @@ export class Row {
       }
       const cut = Math.max(0, a - this.start[from]) + Math.max(0, this.end[to - 1] - b);
       const busy = (this.busyBefore[to] - this.busyBefore[from] - cut) / (b - a);
-      context.globalAlpha = Math.min(1, Math.max(0.06, busy));
+      context.globalAlpha = Math.min(1, Math.max(0.25, busy));
       context.fillStyle = colours[this.category[longest]];
       context.fillRect(pixel, top, 1, height);
     }
     context.globalAlpha = 1;
   }
 
-  // Micro-batch numbers in boxes wide enough for them.
-  paintNumbers(context, x, left, right, middle) {
-    const kNarrowest = 13;
-    const shortest = x.invert(kNarrowest) - x.invert(0);
-    const to = firstAbove(this.start, x.invert(right));
-    const from = firstAbove(this.end, x.invert(left));
-    if ((to - from) * kNarrowest > 40 * (right - left)) return; // far too many to hold any
-    for (let i = from; i < to; ++i) {
-      if (this.microBatch[i] < 0 || this.end[i] - this.start[i] < shortest) continue;
-      const a = Math.max(left, x(this.start[i]));
-      const b = Math.min(right, x(this.end[i]));
-      const text = String(this.microBatch[i]);
-      if (b - a > 6.5 * text.length + 4) context.fillText(text, (a + b) / 2, middle);
+  // Consecutive boxes of one micro-batch and category: [first box, last box] in turn. Made when first needed.
+  get passes() {
+    if (this.passEnds) return this.passEnds;
+    const ends = [];
+    for (let i = 0; i < this.start.length; ++i) {
+      const last = ends.length - 1;
+      const joins = i > 0 && this.microBatch[i] === this.microBatch[i - 1] && this.category[i] === this.category[i - 1];
+      if (joins) ends[last] = i;
+      else ends.push(i, i);
+    }
+    this.passEnds = Uint32Array.from(ends);
+    return this.passEnds;
+  }
+
+  // Micro-batch numbers, one a pass, where it is wide enough.
+  paintNumbers(context, x, left, right, top, height, colours, ink) {
+    const { passes } = this;
+    const [from, to] = [x.invert(left), x.invert(right)];
+    const shortest = x.invert(13) - x.invert(0);
+    for (let p = 0; p < passes.length; p += 2) {
+      const [first, last] = [passes[p], passes[p + 1]];
+      if (this.end[last] < from || this.microBatch[first] < 0) continue;
+      if (this.start[first] > to) break;
+      if (this.end[last] - this.start[first] < shortest) continue;
+      const a = Math.max(left, x(this.start[first]));
+      const b = Math.min(right, x(this.end[last]));
+      const text = String(this.microBatch[first]);
+      const width = 6.6 * text.length + 3;
+      if (b - a < width + 2) continue;
+      context.fillStyle = colours[this.category[first]]; // the number may stand over a gap
+      context.fillRect((a + b - width) / 2, top, width, height);
+      context.fillStyle = ink;
+      context.fillText(text, (a + b) / 2, top + height / 2 + 0.5);
     }
   }
 }

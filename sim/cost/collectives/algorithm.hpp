@@ -24,6 +24,12 @@ struct CollectiveAlgorithm {
                                   Protocol protocol, const CollectiveCalibration& calibration);
 };
 
+/// Once a collective, before its first byte moves.
+inline double start_s(double algorithm_start_s, const GroupPlacement& group,
+                      const CollectiveCalibration& calibration) {
+    return algorithm_start_s + (group.one_node() ? 0 : calibration.network_start_s);
+}
+
 std::optional<double> ring_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
                                 Protocol protocol, const CollectiveCalibration& calibration);
 std::optional<double> tree_time(CollectiveKind kind, double bytes, const GroupPlacement& group,

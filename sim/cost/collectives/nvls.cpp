@@ -30,7 +30,8 @@ std::optional<double> nvls_time(CollectiveKind kind, double bytes, const GroupPl
                                 Protocol protocol, const CollectiveCalibration& calibration) {
     const NvlsCalibration& nvls = calibration.nvls;
     if (!possible(kind, group, protocol, nvls) || !group.one_node()) return std::nullopt;
-    return nvls.start_s + 2 * group.link_latency_s + inside_time(bytes, group, calibration);
+    return start_s(nvls.start_s, group, calibration) + 2 * group.link_latency_s +
+           inside_time(bytes, group, calibration);
 }
 
 std::optional<double> nvls_tree_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
@@ -40,7 +41,7 @@ std::optional<double> nvls_tree_time(CollectiveKind kind, double bytes, const Gr
     const double between =
         node_tree_buffers_sent(group.nodes) * bytes /
         (group.network_bandwidth * group.ring_share * calibration.network_efficiency * nvls.network_share);
-    return nvls.start_s + 2 * group.link_latency_s +
+    return start_s(nvls.start_s, group, calibration) + 2 * group.link_latency_s +
            2 * node_tree_depth(group.nodes) * (group.network_latency_s + nvls.network_step_s) +
            std::max(inside_time(bytes, group, calibration), between);
 }

@@ -48,13 +48,15 @@ std::optional<double> ring_time(CollectiveKind kind, double bytes, const GroupPl
     const double n = group.ranks;
     const double network_hops = passes * (group.nodes - 1.0);
     const double link_hops = passes * (n - 1) - network_hops;
-    const double latency = p.start_s + link_hops * (group.link_latency_s + p.link_step_s) +
+    const double latency = start_s(p.start_s, group, calibration) +
+                           link_hops * (group.link_latency_s + p.link_step_s) +
                            network_hops * (group.network_latency_s + p.network_step_s);
 
     const bool chain = kind == CollectiveKind::broadcast || kind == CollectiveKind::reduce;
     const double steps = passes * (n - 1 + calibration.ring_fill_steps);
     const double moved = chain ? bytes : steps * bytes / n;
-    return latency + moved / bandwidth(group, p, calibration);
+    const bool one_pass = kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter;
+    return latency + moved / (bandwidth(group, p, calibration) * (one_pass ? calibration.one_pass_share : 1));
 }
 
 }  // namespace orrery::sim

@@ -21,7 +21,8 @@ std::optional<double> tree_time(CollectiveKind kind, double bytes, const GroupPl
     const ProtocolCalibration& p = calibration.of(calibration.tree, protocol);
 
     const double ranks_a_node = group.most_per_node;
-    const double latency = p.start_s + 2 * (ranks_a_node - 1) * (group.link_latency_s + p.link_step_s) +
+    const double latency = start_s(p.start_s, group, calibration) +
+                           2 * (ranks_a_node - 1) * (group.link_latency_s + p.link_step_s) +
                            2 * node_tree_depth(group.nodes) * (group.network_latency_s + p.network_step_s);
 
     const double inside = 2 * (ranks_a_node - 1) / ranks_a_node * bytes /
