@@ -79,20 +79,21 @@ void expect_agreement(const std::string& parallel, double tolerance) {
     }
 }
 
+// Measured: 1.000000, and 1.0015 where tensor-parallel, pipeline and data-parallel transfers meet.
 TEST(Engines, AgreeOnTensorParallelism) {
-    expect_agreement("{tp: 8, pp: 1, dp: 2}", 0.01);
+    expect_agreement("{tp: 8, pp: 1, dp: 2}", 1e-5);
 }
 
 TEST(Engines, AgreeOnPipelines) {
-    expect_agreement("{tp: 2, pp: 8, dp: 1}", 0.01);
-}
-
-TEST(Engines, AgreeOnAllThree) {
-    expect_agreement("{tp: 4, pp: 2, dp: 2}", 0.01);
+    expect_agreement("{tp: 2, pp: 8, dp: 1}", 1e-5);
 }
 
 TEST(Engines, AgreeOnDataParallelismOverAllNetworkCards) {
-    expect_agreement("{tp: 1, pp: 1, dp: 16}", 0.02);
+    expect_agreement("{tp: 1, pp: 1, dp: 16}", 1e-5);
+}
+
+TEST(Engines, AgreeWithinHalfAPercentWhereTransfersShareLinks) {
+    expect_agreement("{tp: 4, pp: 2, dp: 2}", 0.005);
 }
 
 }  // namespace
