@@ -186,15 +186,19 @@ inline Sample make_pipeline_sample(const PipelineSample& shape) {
     Sample result;
     Program& program = result.program;
     program.names = {"kernel"};
-    program.groups.resize(1);
+    program.groups.resize(3);  // their size counts, not which devices they are
+    program.groups[0].devices.resize(static_cast<std::size_t>(shape.tensor));
+    program.groups[1].devices.resize(2);
+    program.groups[2].devices.resize(static_cast<std::size_t>(shape.data));
     for (std::size_t i = 0; i < kWorks; ++i) {
         const double duration = 1e-5 * static_cast<double>(1 + i % 7);
         result.costs.push_back({duration, 4e-6, 4e-6 + duration});
         if (i < kTensorCollective)
             program.works.emplace_back(KernelSequence{});
         else
-            program.works.emplace_back(Collective{
-                i == kPipelineTransfer ? CollectiveKind::send_recv : CollectiveKind::all_reduce, 1e6, 0});
+            program.works.emplace_back(
+                Collective{i == kPipelineTransfer ? CollectiveKind::send_recv : CollectiveKind::all_reduce,
+                           1e6, static_cast<std::uint32_t>(i - kTensorCollective)});
     }
     std::vector<RankProgram> stages;
     for (int s = 0; s < shape.pipeline; ++s) stages.push_back(StageProgram(shape, s).build());

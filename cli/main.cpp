@@ -1,6 +1,5 @@
-#include <cstdio>
+#include "cli/command.hpp"
 
-int main() {
-    std::puts("orrery");
-    return 0;
+int main(int argc, char** argv) {
+    return orrery::cli::run(argc, argv);
 }

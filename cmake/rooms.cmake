@@ -35,5 +35,7 @@ orrery_room(study LINK orrery_parallel orrery_profiler orrery_report TBB::tbb)
 orrery_room(planner LINK orrery_study)
 orrery_room(cli LINK orrery_planner CLI11::CLI11)
 
+target_compile_definitions(orrery_cli PRIVATE ORRERY_VERSION="${PROJECT_VERSION}")
+
 add_executable(orrery cli/main.cpp)
 target_link_libraries(orrery PRIVATE orrery_cli)

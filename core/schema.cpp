@@ -189,7 +189,7 @@ std::optional<std::string> read_text(const yaml::Node& node, const FieldInfo& fi
 std::optional<std::size_t> read_choice(const yaml::Node& node, const FieldInfo& field, const Scope& scope) {
     // `recompute: ~` and `sharding: null` are YAML's nothing: take them for the name "none" where there is
     // one.
-    const bool nothing = node.kind == yaml::Kind::null && node.line > 0;
+    const bool nothing = node.kind == yaml::Kind::null;
     if (node.kind != yaml::Kind::scalar && !nothing) {
         report_expected(node, field, scope);
         return std::nullopt;

@@ -28,6 +28,7 @@ struct TransformerShape {
     ActivationKind activation = ActivationKind::gelu;
     bool bias = true;             ///< on every linear layer and layer norm
     bool tied_embeddings = true;  ///< output projection shares the embedding's weights
+    bool embedding_norm = false;  ///< a normalization right after the embedding (BLOOM)
     double dropout = 0.1;         ///< 0: no dropout kernels at all
     /// What the publication says, for tests and `orrery list models`; 0 when it does not.
     double published_parameters = 0;

@@ -49,6 +49,8 @@ struct Training {
     std::int64_t seq_length = 0;    ///< 0: the model's
     Precision precision = Precision::bf16;
     RecomputePolicy recompute = RecomputePolicy::none;
+    /// Gradients are reduced in the compute precision, whatever the software's default (FSDP's reduce_dtype).
+    bool reduce_in_compute_precision = false;
     RecomputeMethod recompute_method = RecomputeMethod::uniform;
     int recompute_layers = 1;  ///< uniform: layers per recomputed unit; block: recomputed layers per stage
 

@@ -61,9 +61,12 @@ struct PipelineShape {
     double communication_time = 0;
     /// Limit on activations per device, in micro-batch activations of one device's share; empty: the
     /// schedule's own.
-    std::optional<double> memory_limit;
+    std::optional<double> memory_limit = std::nullopt;
+    /// Share of an activation that B gives back, W the rest: what the searches hold against the limit. Empty:
+    /// the schedule's own (zb-auto: 0, everything is held until W).
+    std::optional<double> released_at_backward = std::nullopt;
     /// Named variants, e.g. dapple's warm-up policy ("a", "b"); empty: the schedule's default.
-    std::string variant;
+    std::string variant = {};
 };
 
 /// The orders of all devices, and how the stages lie on them.
@@ -80,8 +83,16 @@ struct Schedule {
     std::vector<std::vector<Action>> orders;
     /// Copies of the weights a device holds (Chimera, DualPipe: 2; PipeDream: up to p).
     double weight_copies = 1;
+    /// The same per device, where it differs (PipeDream's stashes); empty: weight_copies everywhere.
+    std::vector<int> weight_versions;
     /// False for schedules without a flush between optimizer steps (PipeDream).
     bool synchronous = true;
+    /// The stages form a chain unless this is set: stage_inputs[stage] = the stages whose outputs it reads
+    /// (GraphPipe's DAG of stages), every one smaller than `stage`.
+    std::vector<std::vector<int>> stage_inputs;
+    /// Where evicted activations go: eviction_partner[device] = the device that keeps them (BPipe). Empty:
+    /// the host.
+    std::vector<int> eviction_partner;
 
     [[nodiscard]] int stages() const { return devices * chunks; }
 };
@@ -92,10 +103,21 @@ struct ScheduleEntry {
     std::string_view name;
     std::string_view summary;  ///< one line: mechanism and source
     std::function<Schedule(const PipelineShape&)> generate;
+    /// Virtual stages per device when the user gives none.
+    int default_chunks = 1;
+    /// Declared closed form: makespan minus the busiest device's work, with the shape's times and no
+    /// communication; empty function, or nullopt for a shape outside the formula's range: none is known.
+    /// Tests hold it against the evaluation, exactly.
+    std::function<std::optional<double>(const PipelineShape&)> bubble = nullptr;
+    /// Declared peak activation per device (held until W), in micro-batch activations of one device share.
+    std::function<std::optional<std::vector<double>>(const PipelineShape&)> peak = nullptr;
 };
 
 /// All registered schedules, in the order `orrery list schedules` prints them (schedules/registry.cpp).
 const std::vector<ScheduleEntry>& registry();
+
+/// The entry of that name. Throws InputError naming the nearest valid name.
+const ScheduleEntry& find_schedule(std::string_view name);
 
 /// The schedule of that name for that shape. Throws InputError naming the nearest valid name.
 Schedule make_schedule(std::string_view name, const PipelineShape& shape);

@@ -40,12 +40,16 @@ struct Node {
     double nic_latency_s = 0;  ///< GPU memory to wire and back: one end
     double host_memory_bytes = 0;
     double host_memory_bandwidth = 0;
+    std::string collectives;  ///< its collective calibration: a name in calibrations/collectives, or "ideal"
+    std::string fabric_name;  ///< its default fabric: a name in zoo/fabrics
 };
 
-/// The fabric between nodes: a fat tree of `switch_ports`-port switches; oversubscription at the leaf.
+/// The fabric between nodes: a fat tree with oversubscription at the leaf. "Leaf" is the set of leaf switches
+/// that one group of nodes shares (one switch, or one a rail); see topologies/fabric.hpp for what follows.
 struct Fabric {
     std::string name;
-    int nodes_per_leaf = 0;
+    int nodes_per_leaf = 0;  ///< 0: one leaf holds all nodes
+    int leaves_per_pod = 0;  ///< leaves under one set of spines; 0: one pod holds all leaves (two levels)
     double oversubscription = 1;  ///< leaf down-bandwidth / up-bandwidth
     double switch_latency_s = 0;  ///< per hop
 };
@@ -64,10 +68,14 @@ struct Cluster {
 /// unknown.
 Node load_node(const std::string& name_or_path);
 
-/// A cluster of `nodes` nodes of that kind on that node's default fabric.
+/// A fabric by zoo name (zoo/fabrics) or path. Throws InputError as load_node does.
+Fabric load_fabric(const std::string& name_or_path);
+
+/// A cluster of `nodes` nodes of that kind on that node's default fabric. Throws InputError when `nodes` < 1.
 Cluster make_cluster(const std::string& node_name, int nodes);
 
 /// Names in the zoo, sorted.
 std::vector<std::string> node_names();
+std::vector<std::string> fabric_names();
 
 }  // namespace orrery::topologies

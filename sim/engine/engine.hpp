@@ -14,10 +14,21 @@
 #include "sim/cost/work_cost.hpp"
 #include "sim/program.hpp"
 #include "sim/timeline.hpp"
+#include "topologies/cluster.hpp"
 
 namespace orrery::sim {
 
 /// One pass in dependency order; no event queue. O(tasks + dependencies), no allocation per task.
 Timeline replay(const Program& program, const WorkCosts& costs);
+
+/// The same program on SimGrid 3.32 (S4U): kernels and copies take their cost, but collectives are carried
+/// out as the messages of sim/engine/collective_steps.hpp over the links of sim/engine/network.hpp, which
+/// share them max-min fairly; the `duration_s` of a collective is not used, only what its `issue_to_end_s`
+/// says of the launch. See simgrid.cpp for the parameters. The program must not be folded: ExperimentError
+/// when a collective's group has devices that are not simulated. MissingCapability when Orrery was built
+/// without SimGrid. SimGrid's engine exists once per process; each call runs it in a process of its own, so
+/// calls may be repeated.
+Timeline simulate_with_simgrid(const Program& program, const WorkCosts& costs,
+                               const topologies::Cluster& cluster);
 
 }  // namespace orrery::sim

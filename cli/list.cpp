@@ -1,0 +1,141 @@
+// orrery list KIND: what exists, one a line, with a word about each.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/command.hpp"
+#include "cli/exit_status.hpp"
+#include "core/data_path.hpp"
+#include "core/nearest_name.hpp"
+#include "models/parameters.hpp"
+#include "models/zoo.hpp"
+#include "schedules/schedule.hpp"
+#include "study/experiment.hpp"
+#include "topologies/cluster.hpp"
+
+namespace orrery::cli {
+namespace {
+
+struct Item {
+    std::string name;
+    std::string summary;
+};
+
+std::vector<Item> models() {
+    std::vector<Item> items;
+    for (const std::string& name : models::transformer_names()) {
+        const models::TransformerShape shape = models::load_transformer(name);
+        const auto parameters = static_cast<double>(models::count_parameters(shape).total());
+        items.push_back({name, fmt::format("{:>7.1f} B  {} layers, hidden {}, {} heads", parameters / 1e9,
+                                           shape.layers, shape.hidden, shape.heads)});
+    }
+    return items;
+}
+
+std::vector<Item> clusters() {
+    std::vector<Item> items;
+    for (const std::string& name : topologies::node_names()) {
+        const topologies::Node node = topologies::load_node(name);
+        std::string summary = fmt::format("{} x {}", node.gpus, node.gpu.name);
+        if (node.nics > 0)
+            summary += fmt::format(", {} x {:.0f} Gbit/s", node.nics, node.nic_bandwidth * 8e-9);
+        items.push_back({name, summary});
+    }
+    return items;
+}
+
+std::vector<Item> schedules() {
+    std::vector<Item> items;
+    for (const schedules::ScheduleEntry& entry : schedules::registry()) {
+        items.push_back({std::string(entry.name), std::string(entry.summary)});
+    }
+    return items;
+}
+
+std::vector<Item> strategies() {
+    std::vector<Item> items;
+    for (const study::NamedScheme& scheme : study::sharding_schemes()) {
+        items.push_back({std::string(scheme.name), std::string(scheme.summary)});
+    }
+    return items;
+}
+
+std::vector<Item> files_in(std::string_view folder) {
+    std::vector<Item> items;
+    for (const std::string& name : data_names(folder)) items.push_back({name, ""});
+    return items;
+}
+
+struct Kind {
+    std::string name;
+    std::vector<Item> (*items)();
+};
+
+const std::vector<Kind>& kinds() {
+    static const std::vector<Kind> all = {
+        {"models", models},
+        {"clusters", clusters},
+        {"schedules", schedules},
+        {"strategies", strategies},
+        {"calibrations", [] { return files_in("calibrations"); }},
+        {"software", [] { return files_in("models/software"); }},
+    };
+    return all;
+}
+
+const Kind& kind_of(const std::string& name) {
+    std::vector<std::string> names;
+    for (const Kind& kind : kinds()) {
+        if (kind.name == name) return kind;
+        names.push_back(kind.name);
+    }
+    throw InputError({}, "", unknown_name("kind", name, names));
+}
+
+void print_table(const std::vector<Item>& items) {
+    std::size_t width = 0;
+    for (const Item& item : items) width = std::max(width, item.name.size());
+    for (const Item& item : items) {
+        if (item.summary.empty()) {
+            fmt::print("{}\n", item.name);
+        } else {
+            fmt::print("{:<{}}  {}\n", item.name, width, item.summary);
+        }
+    }
+}
+
+int list(const std::string& name, bool json) {
+    const Kind& kind = kind_of(name);
+    const std::vector<Item> items = kind.items();
+    if (!json) {
+        print_table(items);
+        return kDone;
+    }
+    nlohmann::ordered_json object = {{kind.name, nlohmann::ordered_json::array()}};
+    for (const Item& item : items)
+        object[kind.name].push_back({{"name", item.name}, {"summary", item.summary}});
+    print_json(object);
+    return kDone;
+}
+
+}  // namespace
+
+Command add_list(CLI::App& app) {
+    struct Options {
+        std::string kind;
+        bool json = false;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App* command = app.add_subcommand("list", "What exists: models, clusters, schedules, ...");
+    std::vector<std::string> names;
+    for (const Kind& kind : kinds()) names.push_back(kind.name);
+    command->add_option("kind", options->kind, fmt::format("One of {}", fmt::join(names, ", ")))->required();
+    command->add_flag("--json", options->json, "Print one JSON object");
+    return {command, [options] { return list(options->kind, options->json); }};
+}
+
+}  // namespace orrery::cli

@@ -1,0 +1,64 @@
+// models/emit.hpp
+//
+// From an operator to the kernels that one rank launches for its share, forward and backward.
+//
+// Memory traffic counts each tensor once per kernel that reads or writes it; matrix products carry their
+// shape and are priced by it. Saved activations follow Korthikanti et al. 2022 (arXiv 2205.05198), section 4:
+// per GPT block s b h (34 + 5 a s / h) bytes with half precision, divided as tensor and sequence parallelism
+// divide it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/graph.hpp"
+#include "models/kernel.hpp"
+#include "models/software.hpp"
+
+namespace orrery::models {
+
+/// The share of the work one rank has in one action.
+struct LocalShape {
+    std::int64_t batch = 1;  ///< sequences of the micro-batch
+    std::int64_t seq = 1;    ///< tokens of each sequence that this action handles (queries)
+    std::int64_t keys = 1;   ///< tokens each query may attend to (equals seq unless sliced)
+    int tp = 1;
+    bool sequence_parallel = false;
+    Precision precision = Precision::bf16;
+
+    [[nodiscard]] double tokens() const { return static_cast<double>(batch * seq); }
+    /// Tokens of this rank where activations are divided along the sequence.
+    [[nodiscard]] double divided_tokens() const { return sequence_parallel ? tokens() / tp : tokens(); }
+    /// Bytes of an activation element.
+    [[nodiscard]] int element() const {
+        return precision == Precision::fp32 || precision == Precision::tf32 ? 4 : 2;
+    }
+};
+
+/// Appends the forward kernels of the operator.
+void emit_forward(const Operator& op, const LocalShape& shape, const Software& software,
+                  std::vector<Kernel>& out);
+/// Appends the kernels of the gradient with respect to its inputs.
+void emit_backward_input(const Operator& op, const LocalShape& shape, const Software& software,
+                         std::vector<Kernel>& out);
+/// Appends the kernels of the gradient with respect to its weights, accumulation into the gradient buffer
+/// included.
+void emit_backward_weight(const Operator& op, const LocalShape& shape, const Software& software,
+                          std::vector<Kernel>& out);
+
+/// Bytes the operator keeps from its forward for its backward, on one rank. `checkpointed_attention`:
+/// selective recomputation, nothing of the scores is kept.
+double saved_activation_bytes(const Operator& op, const LocalShape& shape, const Software& software,
+                              bool checkpointed_attention);
+
+/// Largest temporary of the operator (attention scores' gradients, fp32 logits), on one rank.
+double workspace_bytes(const Operator& op, const LocalShape& shape, const Software& software);
+
+/// Parameters of the operator that one rank of the tensor-parallel group holds; vocabularies are padded as
+/// the software does.
+double local_parameters(const Operator& op, int tp, const Software& software);
+
+/// The padded vocabulary.
+std::int64_t padded_vocabulary(std::int64_t vocab, int tp, const Software& software);
+
+}  // namespace orrery::models

@@ -1,0 +1,64 @@
+// parallel/data/data_parallel.hpp
+//
+// The contract of a data-parallel scheme: hooks that `lower` calls while it builds one rank. A scheme adds
+// collectives on the dp stream, says what a layer's compute must wait for, updates the weights, and knows
+// what the weights cost in memory.
+//
+// Call order per rank: begin; then for each action and node before_forward / after_forward or before_backward
+// / after_backward; then finish, once, after the last action.
+#pragma once
+
+#include <memory>
+
+#include "parallel/rank_context.hpp"
+
+namespace orrery::parallel {
+
+/// Where in the step a layer's work stands.
+struct Moment {
+    int node = 0;
+    int micro_batch = 0;
+    bool first_use = false;       ///< first forward of this node in the step
+    bool last_backward = false;   ///< no later backward of this node in the step: its gradients are complete
+    bool last_of_action = false;  ///< no further node of this action on this device
+    bool recompute = false;       ///< forward re-run inside backward
+};
+
+class DataParallel {
+  public:
+    explicit DataParallel(RankContext& context) : context_(context) {}
+    virtual ~DataParallel() = default;
+    DataParallel(const DataParallel&) = delete;
+    DataParallel& operator=(const DataParallel&) = delete;
+
+    /// Weights, gradients and optimizer state that stay allocated for the whole step.
+    virtual void begin() = 0;
+    /// A task that the node's compute must wait for (a parameter gather), or none.
+    virtual sim::TaskId before_forward(const Moment&) { return {}; }
+    virtual void after_forward(const Moment&) {}
+    virtual sim::TaskId before_backward(const Moment&) { return {}; }
+    virtual void after_backward(const Moment&) {}
+    /// Remaining gradient synchronisation, the optimizer, the parameter gather.
+    virtual void finish() = 0;
+
+  protected:
+    /// Gradient norm, overflow check, and the update of `parameters` parameters of this rank, after `after`.
+    sim::TaskId optimizer_step(double parameters, sim::TaskId after);
+    /// All-reduce of the tied embedding's gradient between the first and the last pipeline device.
+    sim::TaskId tied_embedding_reduce(sim::TaskId after);
+    /// Static memory of `parameters` weights with gradients divided by `gradient_shards` and states by
+    /// `state_shards`.
+    void hold(double parameters, double parameter_shards, double gradient_shards, double state_shards);
+
+    RankContext& context_;
+};
+
+/// Replicas with a bucketed gradient all-reduce, or ZeRO-1's reduce-scatter and all-gather
+/// (data/distributed.cpp).
+std::unique_ptr<DataParallel> make_replicated(RankContext& context);
+/// ZeRO-2, ZeRO-3, FSDP and hybrid sharding (data/fully_sharded.cpp).
+std::unique_ptr<DataParallel> make_fully_sharded(RankContext& context);
+
+std::unique_ptr<DataParallel> make_data_parallel(RankContext& context);
+
+}  // namespace orrery::parallel

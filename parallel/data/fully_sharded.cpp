@@ -1,0 +1,186 @@
+// parallel/data/fully_sharded.cpp
+//
+// Fully sharded data parallelism: ZeRO-3 (Rajbhandari et al. 2020) as PyTorch FSDP runs it (Zhao et al.
+// 2023). A unit is one block; the embedding, the head and the final norm form the root unit, gathered first
+// and kept to the end of backward. Every micro-batch gathers a block before its forward, frees it after (full
+// sharding), gathers it again before its backward, and reduce-scatters its gradient after. Gathers run ahead
+// by `prefetch` units; gathers and reductions share one stream, as one communicator does.
+//   gradients (SHARD_GRAD_OP): blocks stay gathered from forward to backward.
+//   hybrid: gathers and reduce-scatters inside groups of `sharding_group`, then an all-reduce across the
+//   groups.
+#include <algorithm>
+#include <deque>
+#include <map>
+
+#include "parallel/data/data_parallel.hpp"
+
+namespace orrery::parallel {
+namespace {
+
+using namespace sim;
+
+class FullySharded : public DataParallel {
+  public:
+    explicit FullySharded(RankContext& context)
+        : DataParallel(context),
+          sharding_(context.plan.parallel.sharding),
+          hybrid_(sharding_ == DataSharding::hybrid),
+          inner_(hybrid_ ? context.dp_inner_group() : context.dp_group()) {}
+
+    void begin() override {
+        const double shards = static_cast<double>(inner_.size());
+        hold(context_.device_parameters(), shards, shards, shards);
+        root_parameters_ = 0;
+        for (int node : context_.nodes) {
+            if (is_root(node)) root_parameters_ += context_.parameters_of(node);
+        }
+        // FSDP keeps fp32 shards and casts them: the weight itself is only the gathered copy.
+        auto& held = context_.rank.program.static_bytes;
+        held[static_cast<std::size_t>(MemoryKind::parameters)] = 0;
+    }
+
+    TaskId before_forward(const Moment& moment) override { return gathered(moment, false); }
+
+    void after_forward(const Moment& moment) override {
+        if (moment.recompute || is_root(moment.node)) return;
+        if (sharding_ != DataSharding::gradients) free(moment.node);
+        finished(moment.node);
+    }
+
+    TaskId before_backward(const Moment& moment) override {
+        const TaskId own = gathered(moment, true);
+        // The next units' gathers are issued before this unit's reduction, which shares their stream.
+        for (int ahead = 1; ahead <= context_.plan.parallel.prefetch; ++ahead) {
+            Moment next = moment;
+            next.node = moment.node - ahead;
+            const bool here =
+                std::find(context_.nodes.begin(), context_.nodes.end(), next.node) != context_.nodes.end();
+            if (here && !is_root(next.node)) gathered(next, true);
+        }
+        return own;
+    }
+
+    void after_backward(const Moment& moment) override {
+        if (is_root(moment.node)) {
+            if (!moment.last_of_action) return;
+            reduce(root_parameters_, moment, "root gradient reduction");
+            free_root();
+            return;
+        }
+        free(moment.node);
+        finished(moment.node);
+        reduce(context_.parameters_of(moment.node), moment, "gradient reduction");
+    }
+
+    void finish() override {
+        optimizer_step(context_.device_parameters() / static_cast<double>(inner_.size()), last_reduce_);
+    }
+
+  private:
+    [[nodiscard]] bool is_root(int node) const {
+        return context_.model.layer(node).kind != models::LayerKind::block;
+    }
+
+    /// The gather that the node's compute needs, issued now unless it is already resident.
+    TaskId gathered(const Moment& moment, bool backward) {
+        if (is_root(moment.node)) {
+            if (root_gather_) return root_gather_;
+            root_gather_ = gather(root_parameters_, moment, backward);
+            return root_gather_;
+        }
+        const auto it = resident_.find(moment.node);
+        if (it != resident_.end()) return it->second;
+        return resident_[moment.node] = gather(context_.parameters_of(moment.node), moment, backward);
+    }
+
+    TaskId gather(double parameters, const Moment& moment, bool backward) {
+        if (inner_.size() == 1) return {};
+        RankContext& c = context_;
+        const double shard = parameters / static_cast<double>(inner_.size());
+        const double element = c.shape.element();
+        // At most 1 + prefetch units in flight: wait until the unit before those has been freed.
+        const std::size_t ahead = 1 + static_cast<std::size_t>(std::max(0, c.plan.parallel.prefetch));
+        const TaskId limit = done_.size() >= ahead ? done_[done_.size() - ahead] : TaskId{};
+        const TaskLabel label =
+            c.label(Phase::parameter_gather, backward ? "gather for backward" : "gather for forward",
+                    moment.micro_batch, moment.node);
+        // The fp32 shard is cast to the compute precision first, on the gather's own stream.
+        const StreamId stream = c.rank.stream(StreamKind::dp);
+        const TaskId cast = c.rank.add(
+            stream,
+            c.interner.work(KernelSequence{{pass_over(MemoryFamily::elementwise, (4 + element) * shard,
+                                                      c.software.host.per_kernel_forward)}}),
+            label, {limit});
+        const TaskId task = c.collective(StreamKind::dp, role(), CollectiveKind::all_gather,
+                                         element * parameters, inner_, label, cast);
+        c.rank.memory(cast, MemoryKind::parameters, element * parameters);
+        return task;
+    }
+
+    void reduce(double parameters, const Moment& moment, const std::string& name) {
+        RankContext& c = context_;
+        if (inner_.size() == 1 && !hybrid_) return;
+        const double element = c.reduction_element();
+        const TaskLabel label = c.label(Phase::gradient_reduce, name, moment.micro_batch, moment.node);
+        const StreamId stream = c.rank.stream(StreamKind::dp);
+        TaskId task = c.last_compute;
+        if (element > c.shape.element()) {
+            task = c.rank.add(stream,
+                              c.interner.work(KernelSequence{{pass_over(
+                                  MemoryFamily::elementwise, (c.shape.element() + element) * parameters,
+                                  c.software.host.per_kernel_backward, true)}}),
+                              label, {task});
+        }
+        c.rank.memory(task, MemoryKind::gradients, element * parameters);
+        task = c.collective(StreamKind::dp, role(), CollectiveKind::reduce_scatter, element * parameters,
+                            inner_, label, task);
+        if (hybrid_) {
+            task = c.collective(StreamKind::dp, {RoleKind::dp_outer}, CollectiveKind::all_reduce,
+                                element * parameters / static_cast<double>(inner_.size()), c.dp_outer_group(),
+                                label, task);
+        }
+        // The shard is added to the fp32 gradient of earlier micro-batches.
+        const double shard = parameters / static_cast<double>(inner_.size());
+        last_reduce_ = c.rank.add(
+            stream,
+            c.interner.work(KernelSequence{{pass_over(MemoryFamily::elementwise, (element + 8) * shard,
+                                                      c.software.host.per_kernel_backward, true)}}),
+            label, {task});
+        c.rank.memory(last_reduce_, MemoryKind::gradients, -element * parameters);
+    }
+
+    /// The node's compute has ended with the task added last: a later gather may take its place.
+    void finished(int) { done_.push_back(context_.last_compute); }
+
+    void free(int node) {
+        if (resident_.erase(node) == 0 || inner_.size() == 1) return;
+        context_.rank.memory(context_.last_compute, MemoryKind::parameters,
+                             -context_.shape.element() * context_.parameters_of(node));
+    }
+
+    void free_root() {
+        if (!root_gather_) return;
+        root_gather_ = {};
+        context_.rank.memory(context_.last_compute, MemoryKind::parameters,
+                             -context_.shape.element() * root_parameters_);
+    }
+
+    [[nodiscard]] Role role() const { return {hybrid_ ? RoleKind::dp_inner : RoleKind::dp}; }
+
+    DataSharding sharding_;
+    bool hybrid_;
+    std::vector<std::uint32_t> inner_;
+    double root_parameters_ = 0;
+    TaskId root_gather_;
+    std::map<int, TaskId> resident_;  ///< node -> its gather
+    std::deque<TaskId> done_;         ///< last compute task of each unit, in order
+    TaskId last_reduce_;
+};
+
+}  // namespace
+
+std::unique_ptr<DataParallel> make_fully_sharded(RankContext& context) {
+    return std::make_unique<FullySharded>(context);
+}
+
+}  // namespace orrery::parallel

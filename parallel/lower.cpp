@@ -1,0 +1,78 @@
+#include "parallel/lower.hpp"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "core/error.hpp"
+#include "parallel/data/data_parallel.hpp"
+#include "parallel/pipeline.hpp"
+
+namespace orrery::parallel {
+
+using namespace sim;
+
+std::vector<std::vector<int>> partition(const models::Model& model, int stages) {
+    std::vector<int> blocks;
+    for (int node = 0; node < static_cast<int>(model.nodes.size()); ++node) {
+        if (model.layer(node).kind == models::LayerKind::block) blocks.push_back(node);
+    }
+    std::vector<std::vector<int>> held(static_cast<std::size_t>(stages));
+    const int count = static_cast<int>(blocks.size());
+    int next = 0;
+    for (int stage = 0; stage < stages; ++stage) {
+        const int share = count / stages + (stage < count % stages ? 1 : 0);
+        for (int i = 0; i < share; ++i)
+            held[static_cast<std::size_t>(stage)].push_back(blocks[static_cast<std::size_t>(next++)]);
+    }
+    held.front().insert(held.front().begin(), 0);
+    held.back().push_back(static_cast<int>(model.nodes.size()) - 1);
+    return held;
+}
+
+namespace {
+
+models::LocalShape local_shape(const models::Model& model, const Plan& plan, int slices) {
+    const Parallelism& p = plan.parallel;
+    const std::int64_t seq = plan.training.seq_length > 0 ? plan.training.seq_length : model.shape.seq_length;
+    models::LocalShape shape;
+    shape.batch = plan.training.micro_batch;
+    shape.seq = seq / p.cp / slices;
+    shape.keys = seq / p.cp / slices;
+    shape.tp = p.tp;
+    shape.sequence_parallel = p.sequence_parallel && p.tp > 1;
+    shape.precision = plan.training.precision;
+    return shape;
+}
+
+}  // namespace
+
+Lowered lower(const models::Model& model, const Plan& plan, const models::Software& software,
+              const schedules::Schedule& schedule, const LowerOptions& options) {
+    Lowered lowered;
+    lowered.stage_layers = partition(model, schedule.stages());
+    Interner interner;
+    const Transfers transfers = collect_transfers(schedule);
+    std::vector<RankBuilder> ranks(static_cast<std::size_t>(schedule.devices));
+    for (int device = 0; device < schedule.devices; ++device) {
+        RankContext context{model, plan, software, options, interner, ranks[static_cast<std::size_t>(device)],
+                            device};
+        context.shape = local_shape(model, plan, schedule.slices);
+        for (const std::vector<int>& placement : schedule.placement) {
+            for (int stage = 0; stage < schedule.stages(); ++stage) {
+                if (placement[static_cast<std::size_t>(stage)] != device) continue;
+                const std::vector<int>& nodes = lowered.stage_layers[static_cast<std::size_t>(stage)];
+                context.nodes.insert(context.nodes.end(), nodes.begin(), nodes.end());
+            }
+        }
+        std::sort(context.nodes.begin(), context.nodes.end());
+        lower_device(context, schedule, lowered.stage_layers, transfers);
+        lowered.device_parameters.push_back(context.device_parameters());
+    }
+    for (RankBuilder& rank : ranks) rank.finish();
+    lowered.program = assemble(plan.parallel, std::move(ranks), std::move(interner), options.fold);
+    return lowered;
+}
+
+}  // namespace orrery::parallel

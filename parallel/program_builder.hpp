@@ -1,0 +1,94 @@
+// parallel/program_builder.hpp
+//
+// Builds a sim::Program rank program by rank program. Works, names and groups are interned: equal ones are
+// stored once. A rank program names its communicators by role; `assemble` makes the real communicators for
+// every simulated rank.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "parallel/plan.hpp"
+#include "sim/program.hpp"
+
+namespace orrery::parallel {
+
+/// Where a rank stands: coordinates of Megatron's order, tensor-parallel fastest, then context, data,
+/// pipeline.
+struct Coordinates {
+    int tp = 0;
+    int cp = 0;
+    int dp = 0;
+    int pp = 0;
+};
+std::uint32_t device_of(const Parallelism& p, const Coordinates& c);
+
+enum class RoleKind : std::uint8_t { tp, cp, dp, dp_inner, dp_outer, tied_embedding, pipeline };
+
+/// A communicator as a rank program sees it. For `pipeline`: from and to are pipeline devices, channel tells
+/// apart activations (0) and gradients (1) and the two directions of bidirectional pipelines.
+struct Role {
+    RoleKind kind = RoleKind::tp;
+    int from = 0;
+    int to = 0;
+    int channel = 0;
+    auto operator<=>(const Role&) const = default;
+};
+
+/// Works, names and groups of one program, each stored once.
+class Interner {
+  public:
+    sim::WorkId work(sim::Work work);
+    std::int32_t name(const std::string& name);
+    std::uint32_t group(std::vector<std::uint32_t> devices);
+
+    std::vector<sim::Work> works;
+    std::vector<std::string> names;
+    std::vector<sim::Group> groups;
+
+  private:
+    std::unordered_multimap<std::size_t, std::uint32_t> work_index_;
+    std::unordered_map<std::string, std::int32_t> name_index_;
+    std::map<std::vector<std::uint32_t>, std::uint32_t> group_index_;
+};
+
+/// Appends tasks to one RankProgram.
+class RankBuilder {
+  public:
+    sim::StreamId stream(sim::StreamKind kind, int peer = -1);
+    std::uint32_t slot(const Role& role);
+
+    /// A kernel or copy task.
+    sim::TaskId add(sim::StreamId stream, sim::WorkId work, const sim::TaskLabel& label,
+                    std::initializer_list<sim::TaskId> dependencies, std::uint8_t flags = 0);
+    /// One operation of the communicator in `slot`: the next of its sequence.
+    sim::TaskId add_operation(sim::StreamId stream, sim::WorkId work, std::uint32_t slot,
+                              const sim::TaskLabel& label, std::initializer_list<sim::TaskId> dependencies,
+                              std::uint8_t flags = 0);
+    /// One further dependency of the task added last. Ids that point nowhere are ignored.
+    void depend(sim::TaskId dependency);
+    void memory(sim::TaskId task, sim::MemoryKind kind, double bytes);
+
+    /// Closes the dependency index; call once after the last task.
+    void finish();
+
+    [[nodiscard]] sim::TaskId last() const { return sim::TaskId(program.work.size() - 1); }
+
+    sim::RankProgram program;
+    std::vector<Role> roles;                ///< [slot]
+    std::vector<std::uint32_t> operations;  ///< [slot] operations added so far
+
+  private:
+    std::map<std::pair<sim::StreamKind, int>, sim::StreamId> streams_;
+};
+
+/// Ranks and communicators around finished rank programs (one per pipeline device). `fold`: one simulated
+/// rank per pipeline device, standing for all of its tensor-, context- and data-parallel copies.
+sim::Program assemble(const Parallelism& parallel, std::vector<RankBuilder> devices, Interner interner,
+                      bool fold);
+
+}  // namespace orrery::parallel

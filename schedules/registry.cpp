@@ -1,0 +1,166 @@
+// schedules/registry.cpp
+//
+// The table of schedules: the one place where a name meets its generator.
+#include "core/error.hpp"
+#include "core/nearest_name.hpp"
+#include "schedules/formulas.hpp"
+#include "schedules/generators.hpp"
+
+namespace orrery::schedules {
+namespace {
+
+std::vector<ScheduleEntry> make_registry() {
+    return {
+        {.name = "gpipe",
+         .summary = "all forwards, then all backwards (Huang et al. 2019)",
+         .generate = gpipe,
+         .bubble = full_bubble,
+         .peak = peak_all},
+        {.name = "1f1b",
+         .summary =
+             "one forward, one backward in turn, with a flush (PipeDream-Flush; Narayanan et al. 2021)",
+         .generate = one_f_one_b,
+         .bubble = full_bubble,
+         .peak = peak_one_f_one_b},
+        {.name = "eager-1f1b",
+         .summary = "1F1B with twice the forwards ahead, to hide transfers (Zhuang et al. 2023)",
+         .generate = eager_one_f_one_b,
+         .bubble = full_bubble,
+         .peak = peak_eager},
+        {.name = "dapple",
+         .summary = "early backward, warm-up by policy a or b under a memory limit (Fan et al. 2021)",
+         .generate = dapple,
+         .bubble = dapple_bubble,
+         .peak = peak_dapple},
+        {.name = "interleaved-1f1b",
+         .summary = "1F1B over v virtual stages per device (Megatron-LM; Narayanan et al. 2021)",
+         .generate = interleaved_one_f_one_b,
+         .default_chunks = 2,
+         .bubble = interleaved_bubble,
+         .peak = peak_interleaved},
+        {.name = "interleaved-1f1b-overlap",
+         .summary = "interleaved 1F1B, each forward overlapped with another micro-batch's backward "
+                    "(Megatron-LM)",
+         .generate = interleaved_overlap,
+         .default_chunks = 2,
+         .peak = peak_interleaved_overlap},
+        {.name = "breadth-first",
+         .summary = "all micro-batches through one chunk after the other (Lamy-Poirier 2023)",
+         .generate = breadth_first,
+         .default_chunks = 2,
+         .bubble = breadth_first_bubble,
+         .peak = peak_all},
+        {.name = "terapipe",
+         .summary = "GPipe over token slices (Li et al. 2021)",
+         .generate = terapipe,
+         .bubble = sliced_bubble,
+         .peak = peak_all},
+        {.name = "seq1f1b",
+         .summary = "1F1B over token slices (Ao et al. 2024)",
+         .generate = seq_one_f_one_b,
+         .bubble = sliced_bubble,
+         .peak = peak_seq},
+        {.name = "zb-h1",
+         .summary = "zero bubble, W delayed within 1F1B's memory (Qi et al. 2024)",
+         .generate = zb_h1,
+         .bubble = zero_bubble_h1,
+         .peak = peak_h1},
+        {.name = "zb-h2",
+         .summary = "zero bubble with twice the forwards ahead (Qi et al. 2024)",
+         .generate = zb_h2,
+         .bubble = zero_bubble_h2,
+         .peak = peak_h2},
+        {.name = "zb-auto",
+         .summary = "zero bubble, searched under a memory limit (Qi et al. 2024)",
+         .generate = zb_auto},
+        {.name = "zb-v",
+         .summary = "zero bubble on V-placed stages, searched (Qi et al. 2024)",
+         .generate = zb_v,
+         .default_chunks = 2,
+         .bubble = zero_bubble_v},
+        {.name = "v-half",
+         .summary = "V-placed stages at half of 1F1B's memory (Qi et al. 2024, controllable memory)",
+         .generate = v_half,
+         .default_chunks = 2,
+         .bubble = v_half_bubble},
+        {.name = "v-min",
+         .summary = "V-placed stages at a third of 1F1B's memory (Qi et al. 2024, controllable memory)",
+         .generate = v_min,
+         .default_chunks = 2,
+         .bubble = v_min_bubble},
+        {.name = "v-zb",
+         .summary = "V-placed stages from a building block, zero bubble by default (Qi et al. 2024)",
+         .generate = v_zb,
+         .default_chunks = 2,
+         .bubble = zero_bubble_v},
+        {.name = "interleaved-zb",
+         .summary = "interleaved 1F1B with delayed W (PyTorch's InterleavedZeroBubble)",
+         .generate = interleaved_zb,
+         .default_chunks = 2,
+         .bubble = zero_bubble_h1,
+         .peak = peak_interleaved_zb},
+        {.name = "chimera",
+         .summary = "two pipelines in opposite directions, units concatenated (Li and Hoefler 2021)",
+         .generate = chimera,
+         .bubble = chimera_bubble,
+         .peak = peak_chimera},
+        {.name = "hanayo",
+         .summary = "waves of stages, down and up the devices, one copy of the weights (Liu et al. 2023)",
+         .generate = hanayo,
+         .default_chunks = 2},
+        {.name = "pipedream",
+         .summary = "1F1B without a flush, weights stashed per micro-batch in flight (Narayanan et al. 2019)",
+         .generate = pipedream,
+         .bubble = full_bubble,
+         .peak = peak_one_f_one_b},
+        {.name = "pipedream-2bw",
+         .summary = "1F1B without a flush, two versions of the weights (Narayanan et al. 2021)",
+         .generate = pipedream_2bw,
+         .bubble = full_bubble,
+         .peak = peak_one_f_one_b},
+        {.name = "bpipe",
+         .summary = "1F1B, activations moved between paired stages to balance memory (Kim et al. 2023)",
+         .generate = bpipe,
+         .bubble = full_bubble},
+        {.name = "varuna",
+         .summary =
+             "backward, recomputation, forward by urgency; recomputed just in time (Athlur et al. 2022)",
+         .generate = varuna},
+        {.name = "graphpipe",
+         .summary = "1F1B on a graph of stages, warm-up by depth (Jeon et al. 2025)",
+         .generate = graphpipe,
+         .bubble = graph_bubble,
+         .peak = peak_graph},
+        {.name = "dualpipe",
+         .summary = "two directions, forwards overlapped with backwards (DeepSeek-AI 2024)",
+         .generate = dual_pipe,
+         .peak = peak_dual_pipe},
+        {.name = "dualpipev",
+         .summary = "DualPipe folded into a V, one copy of the weights (DeepSeek-AI 2025)",
+         .generate = dual_pipe_v,
+         .default_chunks = 2,
+         .peak = peak_dual_pipe_v},
+    };
+}
+
+}  // namespace
+
+const std::vector<ScheduleEntry>& registry() {
+    static const std::vector<ScheduleEntry> entries = make_registry();
+    return entries;
+}
+
+Schedule make_schedule(std::string_view name, const PipelineShape& shape) {
+    return find_schedule(name).generate(shape);
+}
+
+const ScheduleEntry& find_schedule(std::string_view name) {
+    std::vector<std::string> names;
+    for (const ScheduleEntry& entry : registry()) {
+        if (entry.name == name) return entry;
+        names.emplace_back(entry.name);
+    }
+    throw InputError({}, "schedule", unknown_name("schedule", name, names));
+}
+
+}  // namespace orrery::schedules

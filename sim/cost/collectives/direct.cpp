@@ -1,0 +1,71 @@
+// sim/cost/collectives/direct.cpp
+//
+// Messages from one GPU straight to another.
+//   send/recv: T = start + hop + bytes / B, B the link's or, between nodes, the sender's share of the NICs.
+//   all-to-all (pairwise): each rank sends bytes / n to each of the others, all at once; traffic inside the
+//   node and between nodes flow side by side,
+//     T = start + (n - 1) x peer + slowest hop + max(inside / B_link, between / B_NICs).
+//   gather and scatter: the root moves (n - 1)/n of the buffer, over its link and its NIC side by side.
+#include <algorithm>
+
+#include "sim/cost/collectives/algorithm.hpp"
+
+namespace orrery::sim {
+namespace {
+
+struct Bandwidths {
+    double link = 0;
+    double network = 0;  ///< of one node
+};
+
+Bandwidths bandwidths(const GroupPlacement& group, const ProtocolCalibration& p,
+                      const CollectiveCalibration& c) {
+    return {group.link_bandwidth * c.link_efficiency * p.link_share,
+            group.network_bandwidth * group.pairwise_share * c.network_efficiency * p.network_share};
+}
+
+double hop_s(const GroupPlacement& group, const ProtocolCalibration& p) {
+    return group.one_node()
+               ? group.link_latency_s + p.link_step_s
+               : std::max(group.link_latency_s + p.link_step_s, group.network_latency_s + p.network_step_s);
+}
+
+double exchange_s(double bytes, const GroupPlacement& group, const Bandwidths& b) {
+    const double share = bytes / group.ranks;
+    const double peers_inside = group.most_per_node - 1;
+    const double inside = peers_inside * share / b.link;
+    if (group.one_node()) return inside;
+    const double peers_between = group.ranks - group.least_per_node;
+    return std::max(inside, group.most_per_node * peers_between * share / b.network);
+}
+
+double root_s(double bytes, const GroupPlacement& group, const Bandwidths& b) {
+    const double share = bytes / group.ranks;
+    const double inside = (group.most_per_node - 1) * share / b.link;
+    if (group.one_node()) return inside;
+    const double one_nic = b.network / group.least_per_node;  // a root drives its own NIC only
+    return std::max(inside, (group.ranks - group.most_per_node) * share / one_nic);
+}
+
+}  // namespace
+
+std::optional<double> pairwise_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                    Protocol protocol, const CollectiveCalibration& calibration) {
+    const bool exchange = kind == CollectiveKind::all_to_all;
+    const bool rooted = kind == CollectiveKind::gather || kind == CollectiveKind::scatter;
+    if (!(exchange || rooted) || protocol == Protocol::ll128) return std::nullopt;
+    const ProtocolCalibration& p = calibration.of(calibration.direct, protocol);
+    const Bandwidths b = bandwidths(group, p, calibration);
+    const double moved = exchange ? exchange_s(bytes, group, b) : root_s(bytes, group, b);
+    return p.start_s + (group.ranks - 1) * calibration.peer_s + hop_s(group, p) + moved;
+}
+
+std::optional<double> direct_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                  Protocol protocol, const CollectiveCalibration& calibration) {
+    if (kind != CollectiveKind::send_recv || protocol == Protocol::ll128) return std::nullopt;
+    const ProtocolCalibration& p = calibration.of(calibration.direct, protocol);
+    const Bandwidths b = bandwidths(group, p, calibration);
+    return p.start_s + hop_s(group, p) + bytes / (group.one_node() ? b.link : b.network);
+}
+
+}  // namespace orrery::sim

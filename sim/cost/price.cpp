@@ -1,0 +1,57 @@
+#include "sim/cost/price.hpp"
+
+#include <set>
+
+#include "sim/cost/collective_cost.hpp"
+#include "sim/cost/kernel_cost.hpp"
+
+namespace orrery::sim {
+namespace {
+
+WorkCost price_collective_work(const Collective& work, const Program& program, const Calibration& kernels,
+                               const CollectiveCalibration& collectives, const topologies::Cluster& cluster) {
+    WorkCost cost;
+    cost.duration_s =
+        price_collective(work.kind, work.bytes, program.groups[work.group].devices, cluster, collectives)
+            .time_s;
+    const HostTime& call =
+        work.kind == CollectiveKind::send_recv ? kernels.host.point_to_point : kernels.host.collective;
+    cost.launch_s = work.host_operations * call.seconds;
+    cost.issue_to_end_s = cost.launch_s + cost.duration_s;
+    return cost;
+}
+
+WorkCost price_copy(const Copy& copy, const Calibration& kernels, const topologies::Cluster& cluster) {
+    WorkCost cost;
+    cost.duration_s = cluster.node.pcie_latency_s + copy.bytes / cluster.node.pcie_bandwidth;
+    cost.launch_s = kernels.host.forward_operator.seconds;
+    cost.issue_to_end_s = cost.launch_s + cost.duration_s;
+    return cost;
+}
+
+}  // namespace
+
+Prices price(const Program& program, const Calibration& kernels, const CollectiveCalibration& collectives,
+             const topologies::Cluster& cluster) {
+    Prices prices;
+    prices.costs.reserve(program.works.size());
+    std::set<std::string> notes;
+    for (const Work& work : program.works) {
+        if (const auto* sequence = std::get_if<KernelSequence>(&work)) {
+            for (const Kernel& kernel : sequence->kernels) {
+                const KernelPrice one = price_kernel(kernel, kernels, cluster.node.gpu);
+                if (one.extrapolated) notes.insert(one.why);
+            }
+            prices.costs.push_back(price_sequence(*sequence, kernels, cluster.node.gpu));
+        } else if (const auto* collective = std::get_if<Collective>(&work)) {
+            prices.costs.push_back(
+                price_collective_work(*collective, program, kernels, collectives, cluster));
+        } else {
+            prices.costs.push_back(price_copy(std::get<Copy>(work), kernels, cluster));
+        }
+    }
+    prices.notes.assign(notes.begin(), notes.end());
+    return prices;
+}
+
+}  // namespace orrery::sim

@@ -1,0 +1,27 @@
+// sim/cost/price.hpp
+//
+// The price of every work of a program on a cluster: kernels from the GPU's calibration, collectives and
+// transfers from the node's collective calibration, copies from the PCIe link.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/cost/calibration.hpp"
+#include "sim/cost/collective_calibration.hpp"
+#include "sim/cost/work_cost.hpp"
+#include "sim/program.hpp"
+#include "topologies/cluster.hpp"
+
+namespace orrery::sim {
+
+struct Prices {
+    WorkCosts costs;
+    /// What lies outside the calibrations' range, once each: "attention head size 80 priced as 64".
+    std::vector<std::string> notes;
+};
+
+Prices price(const Program& program, const Calibration& kernels, const CollectiveCalibration& collectives,
+             const topologies::Cluster& cluster);
+
+}  // namespace orrery::sim

@@ -1,0 +1,41 @@
+#include "study/shared_inputs.hpp"
+
+#include <map>
+#include <mutex>
+
+namespace orrery::study {
+namespace {
+
+template <class T>
+class Shelf {
+  public:
+    std::shared_ptr<const T> get(const std::string& name, T (*load)(const std::string&)) {
+        const std::scoped_lock lock(mutex_);
+        std::shared_ptr<const T>& entry = entries_[name];
+        if (!entry) entry = std::make_shared<const T>(load(name));
+        return entry;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<const T>> entries_;
+};
+
+}  // namespace
+
+std::shared_ptr<const models::Software> shared_software(const std::string& name) {
+    static Shelf<models::Software> shelf;
+    return shelf.get(name, models::load_software);
+}
+
+std::shared_ptr<const sim::Calibration> shared_calibration(const std::string& name) {
+    static Shelf<sim::Calibration> shelf;
+    return shelf.get(name, sim::load_calibration);
+}
+
+std::shared_ptr<const sim::CollectiveCalibration> shared_collectives(const std::string& name) {
+    static Shelf<sim::CollectiveCalibration> shelf;
+    return shelf.get(name, sim::load_collectives);
+}
+
+}  // namespace orrery::study

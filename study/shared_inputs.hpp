@@ -1,0 +1,20 @@
+// study/shared_inputs.hpp
+//
+// Files that many experiments share (software profiles, calibrations), read once per process and never
+// changed after. Safe from several threads.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "models/software.hpp"
+#include "sim/cost/calibration.hpp"
+#include "sim/cost/collective_calibration.hpp"
+
+namespace orrery::study {
+
+std::shared_ptr<const models::Software> shared_software(const std::string& name_or_path);
+std::shared_ptr<const sim::Calibration> shared_calibration(const std::string& name_or_path);
+std::shared_ptr<const sim::CollectiveCalibration> shared_collectives(const std::string& name_or_path);
+
+}  // namespace orrery::study

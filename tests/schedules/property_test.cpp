@@ -1,0 +1,140 @@
+// tests/schedules/property_test.cpp
+//
+// What must hold for every registered schedule, on random shapes and times.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+
+#include "core/error.hpp"
+#include "schedules/evaluate.hpp"
+
+namespace orrery::schedules {
+namespace {
+
+PipelineShape random_shape(const ScheduleEntry& entry, std::mt19937& random) {
+    const auto pick = [&](int low, int high) {
+        return std::uniform_int_distribution<int>(low, high)(random);
+    };
+    PipelineShape shape;
+    shape.devices = pick(1, 8);
+    shape.micro_batches = pick(0, 1) == 0 ? pick(1, 20) : shape.devices * pick(1, 5);
+    shape.chunks = pick(0, 2) > 0 ? entry.default_chunks : pick(1, 4);
+    shape.slices = pick(0, 1) == 0 ? 1 : pick(1, 4);
+    shape.forward_time = pick(1, 40) / 4.0;
+    shape.backward_input_time = pick(1, 40) / 4.0;
+    shape.backward_weight_time = pick(1, 40) / 4.0;
+    if (pick(0, 2) == 0)
+        shape.backward_input_time = shape.backward_weight_time = shape.forward_time;  // many formulas need it
+    return shape;
+}
+
+std::string text_of(const ScheduleEntry& entry, const PipelineShape& shape) {
+    return fmt::format("{} p={} m={} v={} q={} F={} B={} W={} c={}", entry.name, shape.devices,
+                       shape.micro_batches, shape.chunks, shape.slices, shape.forward_time,
+                       shape.backward_input_time, shape.backward_weight_time, shape.communication_time);
+}
+
+void expect_properties(const ScheduleEntry& entry, PipelineShape shape) {
+    const std::string where = text_of(entry, shape);
+    const Schedule schedule = entry.generate(shape);
+    EXPECT_EQ(schedule.name, entry.name);
+    EXPECT_NO_THROW(check(schedule)) << where;
+    Evaluation evaluation;
+    ASSERT_NO_THROW(evaluation = evaluate(schedule, action_times(shape))) << where;
+    if (entry.bubble) {
+        if (const auto bubble = entry.bubble(shape)) {
+            const double work = *std::max_element(evaluation.busy.begin(), evaluation.busy.end());
+            EXPECT_NEAR(evaluation.makespan - work, *bubble, 1e-9 * evaluation.makespan) << where;
+        }
+    }
+    if (entry.peak) {
+        if (const auto peak = entry.peak(shape)) {
+            ASSERT_EQ(peak->size(), evaluation.peak_activation.size());
+            for (std::size_t device = 0; device < peak->size(); ++device)
+                EXPECT_NEAR(evaluation.peak_activation[device], (*peak)[device], 1e-9)
+                    << where << " device " << device;
+        }
+    }
+    shape.communication_time = 0.7;
+    const Evaluation slower = evaluate(schedule, action_times(shape));
+    EXPECT_GE(slower.makespan, evaluation.makespan - 1e-9) << where;
+}
+
+TEST(EverySchedule, IsCompleteRunsAndMeetsItsDeclarations) {
+    std::mt19937 random(20240711);
+    for (const ScheduleEntry& entry : registry()) {
+        int legal = 0;
+        for (int attempt = 0; attempt < 2000 && legal < 120; ++attempt) {
+            const PipelineShape shape = random_shape(entry, random);
+            try {
+                entry.generate(shape);
+            } catch (const InputError&) {
+                continue;  // not a legal shape for this schedule
+            }
+            ++legal;
+            expect_properties(entry, shape);
+            if (HasFailure()) return;
+        }
+        EXPECT_GE(legal, 20) << entry.name << " accepts hardly any shape";
+    }
+}
+
+TEST(EverySchedule, RejectsImpossibleSizesByName) {
+    for (const ScheduleEntry& entry : registry()) {
+        PipelineShape shape;
+        shape.devices = 0;
+        try {
+            entry.generate(shape);
+            ADD_FAILURE() << entry.name;
+        } catch (const InputError& error) {
+            EXPECT_EQ(error.key, "stages") << entry.name;
+        }
+        shape.devices = 4;
+        shape.micro_batches = 0;
+        EXPECT_THROW(entry.generate(shape), InputError) << entry.name;
+        shape.micro_batches = 1 << 30;
+        EXPECT_THROW(entry.generate(shape), InputError) << entry.name;
+    }
+}
+
+TEST(ClosedForms, HoldOnTheWholeLegalGrid) {
+    for (const char* name : {"gpipe", "1f1b", "interleaved-1f1b"}) {
+        const ScheduleEntry& entry = find_schedule(name);
+        for (int p = 1; p <= 32; ++p)
+            for (int m = 1; m <= 256; m += m < 20 ? 1 : 13)
+                for (int v = 1; v <= 8; ++v) {
+                    PipelineShape shape{.devices = p, .micro_batches = m, .chunks = v};
+                    if (std::string_view(name) != "interleaved-1f1b" && v > 1) continue;
+                    if (std::string_view(name) == "interleaved-1f1b" && m < p) continue;
+                    shape.forward_time = 3;
+                    shape.backward_input_time = 4;
+                    shape.backward_weight_time = 2.5;
+                    const Evaluation evaluation = evaluate(entry.generate(shape), action_times(shape));
+                    const double work = m * 9.5;
+                    if (const auto bubble = entry.bubble(shape)) {
+                        ASSERT_NEAR(evaluation.makespan, work + *bubble, 1e-9 * work)
+                            << text_of(entry, shape);
+                    }
+                    ASSERT_NEAR(evaluation.bubble_ratio, 1 - work / evaluation.makespan, 1e-9);
+                }
+    }
+}
+
+TEST(Speed, LargeBareScheduleTakesWellUnderATenthOfASecond) {
+    const PipelineShape shape{.devices = 64, .micro_batches = 1024, .chunks = 4};
+    const auto begin = std::chrono::steady_clock::now();
+    const Schedule schedule = make_schedule("interleaved-1f1b", shape);
+    const auto generated = std::chrono::steady_clock::now();
+    const Evaluation evaluation = evaluate(schedule, action_times(shape));
+    const auto end = std::chrono::steady_clock::now();
+    const auto ms = [](auto d) { return std::chrono::duration<double, std::milli>(d).count(); };
+    fmt::print("{} actions: generate {:.1f} ms, evaluate {:.1f} ms\n", evaluation.actions,
+               ms(generated - begin), ms(end - generated));
+    EXPECT_LT(ms(end - begin), 1000);  // the machine may be busy; bench/ holds the figure to its bound
+}
+
+}  // namespace
+}  // namespace orrery::schedules
