@@ -40,8 +40,7 @@ void engine_only(benchmark::State& state, const std::string& config,
     }
     const auto tasks = static_cast<double>(simulation.lowered.program.tasks());
     state.counters["tasks"] = tasks;
-    state.counters["tasks/s"] =
-        benchmark::Counter(tasks, benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["tasks/s"] = benchmark::Counter(tasks, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 }  // namespace

@@ -21,11 +21,7 @@ Command add_validate(CLI::App& app);
 
 const std::vector<AddCommand>& commands() {
     static const std::vector<AddCommand> all = {
-        add_run,
-        add_compare,
-        add_list,
-        add_schema,
-        add_validate,
+        add_run, add_compare, add_list, add_schema, add_validate,
     };
     return all;
 }

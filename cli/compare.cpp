@@ -55,7 +55,8 @@ Compared simulate_all(std::vector<study::Experiment> experiments, const Experime
 int compare(const Options& options) {
     const ExperimentOptions& given = options.experiment;
     if (options.configs.size() < 2) {
-        throw InputError({}, "CONFIG", "one experiment cannot be compared; expected two or more, or orrery run");
+        throw InputError({}, "CONFIG",
+                         "one experiment cannot be compared; expected two or more, or orrery run");
     }
     // Every file is read before the first is simulated.
     std::vector<study::Experiment> experiments;

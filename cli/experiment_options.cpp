@@ -36,8 +36,9 @@ Outcome simulate(study::Experiment experiment, const ExperimentOptions& options)
     const study::Simulation& s = outcome.simulation;
     outcome.result = study::summarize(outcome.experiment, s);
     const auto tasks = static_cast<double>(outcome.result.simulation.tasks);
-    spdlog::debug("{}: engine {}, {} tasks in {}, of {} in all", outcome.experiment.name, outcome.result.engine,
-                  outcome.result.simulation.tasks, report::duration(s.engine_s), report::duration(s.wall_s));
+    spdlog::debug("{}: engine {}, {} tasks in {}, of {} in all", outcome.experiment.name,
+                  outcome.result.engine, outcome.result.simulation.tasks, report::duration(s.engine_s),
+                  report::duration(s.wall_s));
     if (options.timing) {
         outcome.result.simulation.wall_s = s.wall_s;
         if (s.engine_s > 0) outcome.result.simulation.tasks_per_s = tasks / s.engine_s;

@@ -166,8 +166,7 @@ double block_forward_flops(const Model& model, std::int64_t seq_length, bool cau
     for (const LayerNode& node : model.nodes) {
         const Layer& layer = model.types[static_cast<std::size_t>(node.type)];
         if (layer.kind != LayerKind::block) continue;
-        for (const Operator& op : layer.operators)
-            sum += forward_flops(op, seq_length, causal_halved);
+        for (const Operator& op : layer.operators) sum += forward_flops(op, seq_length, causal_halved);
     }
     return sum;
 }

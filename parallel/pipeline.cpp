@@ -344,7 +344,7 @@ class DeviceLowering {
                      (sending ? "send to " : "receive from ") + std::to_string(peer), transfer.micro_batch,
                      -1, transfer.stage / schedule_.devices, transfer.slice);
         const StreamId stream =
-            c_.rank.stream(sending ? StreamKind::pp_send : StreamKind::pp_recv, peer * 4 + channel.index);
+            c_.rank.stream(sending ? StreamKind::pp_send : StreamKind::pp_recv, peer, channel.index);
         const Role role{RoleKind::pipeline, channel.from, channel.to, channel.index};
         return c_.rank.add_operation(stream, c_.interner.work(work), c_.rank.slot(role), label, {after});
     }

@@ -103,8 +103,8 @@ void check_layers(const Experiment& experiment) {
         fail(experiment, "parallel.pp",
              fmt::format("pp {} is more than the model's {} layers; expected 1 to {}", p.pp, layers, layers));
     }
-    // Stages of one chunk may differ by a layer. Of several chunks only the first and the last, which hold the
-    // embedding and the head as well, may have one less than the others (Llama 3 405B: 126 on 16 x 8).
+    // Stages of one chunk may differ by a layer. Of several chunks only the first and the last, which hold
+    // the embedding and the head as well, may have one less than the others (Llama 3 405B: 126 on 16 x 8).
     const std::int64_t stages = std::int64_t{1} * p.pp * p.vpp;
     const std::int64_t per_stage = (layers + p.pp - 1) / p.pp;
     const std::int64_t missing = (layers + stages - 1) / stages * stages - layers;

@@ -14,11 +14,11 @@ double repeated_blocks(const models::Model& model, const parallel::Training& tra
                        const std::vector<std::vector<int>>& stage_layers) {
     double sum = 0;
     for (const std::vector<int>& nodes : stage_layers) {
-        const auto blocks = std::count_if(nodes.begin(), nodes.end(), [&](int node) {
-            return model.layer(node).kind == LayerKind::block;
-        });
+        const auto blocks = std::count_if(
+            nodes.begin(), nodes.end(), [&](int node) { return model.layer(node).kind == LayerKind::block; });
         const bool all = training.recompute_method == parallel::RecomputeMethod::uniform;
-        sum += static_cast<double>(all ? blocks : std::min<std::ptrdiff_t>(blocks, training.recompute_layers));
+        sum +=
+            static_cast<double>(all ? blocks : std::min<std::ptrdiff_t>(blocks, training.recompute_layers));
     }
     return sum;
 }
@@ -58,7 +58,8 @@ StepFlops step_flops(const models::Model& model, const parallel::Plan& plan, con
     for (const models::LayerNode& node : model.nodes) {
         const Layer& layer = model.types[static_cast<std::size_t>(node.type)];
         if (layer.kind != LayerKind::block) continue;
-        flops.recomputed += full ? forward_of(layer, seq) : selectively_repeated(layer, seq, software.selective);
+        flops.recomputed +=
+            full ? forward_of(layer, seq) : selectively_repeated(layer, seq, software.selective);
     }
     if (full) {
         flops.recomputed *= repeated_blocks(model, training, stage_layers) /

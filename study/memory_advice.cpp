@@ -155,9 +155,10 @@ std::vector<MemoryChange> changes_that_save_memory(const Experiment& experiment,
 
 std::string does_not_fit(const Experiment& experiment, const report::Result& result,
                          const std::vector<MemoryChange>& changes) {
-    std::string text = fmt::format("does not fit: rank {} needs {}, a GPU ({}) has {}", result.memory.peak_rank,
-                                   report::bytes(result.memory.peak_bytes), experiment.cluster.node.gpu.name,
-                                   report::bytes(result.memory.capacity_bytes));
+    std::string text =
+        fmt::format("does not fit: rank {} needs {}, a GPU ({}) has {}", result.memory.peak_rank,
+                    report::bytes(result.memory.peak_bytes), experiment.cluster.node.gpu.name,
+                    report::bytes(result.memory.capacity_bytes));
     if (changes.empty()) return text + "; no single change of the plan lowers that: take more GPUs";
     text += "; what lowers it:";
     for (const MemoryChange& change : changes) {

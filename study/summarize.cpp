@@ -39,8 +39,9 @@ std::string recompute_name(const parallel::Training& training) {
     if (training.recompute_method == parallel::RecomputeMethod::block) {
         return fmt::format("full, {} layers a stage", training.recompute_layers);
     }
-    return training.recompute_layers == 1 ? "full"
-                                          : fmt::format("full, units of {} layers", training.recompute_layers);
+    return training.recompute_layers == 1
+               ? "full"
+               : fmt::format("full, units of {} layers", training.recompute_layers);
 }
 
 std::vector<report::NamedText> plan_lines(const Experiment& e) {
@@ -48,8 +49,8 @@ std::vector<report::NamedText> plan_lines(const Experiment& e) {
     const parallel::Training& t = e.plan.training;
     std::vector<report::NamedText> lines = {
         {"model", e.model.name.empty() ? e.model.family : e.model.name},
-        {"cluster", fmt::format("{} x {} ({} x {})", e.cluster.nodes, e.cluster.node.name, e.cluster.node.gpus,
-                                e.cluster.node.gpu.name)},
+        {"cluster", fmt::format("{} x {} ({} x {})", e.cluster.nodes, e.cluster.node.name,
+                                e.cluster.node.gpus, e.cluster.node.gpu.name)},
         {"tp", std::to_string(p.tp)},
         {"pp", std::to_string(p.pp)},
         {"dp", std::to_string(p.dp)},

@@ -49,7 +49,8 @@ TEST_P(ActivationBytes, MatchThePaperWithoutTensorParallelism) {
 TEST_P(ActivationBytes, MatchThePaperWithTensorParallelism) {
     const TransformerShape m = load_transformer(GetParam());
     for (const int tp : {2, 4, 8}) {
-        EXPECT_DOUBLE_EQ(saved_by_a_block(m, local(m, tp, false), false), published(m, 10, 24, true, tp)) << tp;
+        EXPECT_DOUBLE_EQ(saved_by_a_block(m, local(m, tp, false), false), published(m, 10, 24, true, tp))
+            << tp;
     }
 }
 

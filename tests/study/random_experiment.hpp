@@ -31,7 +31,8 @@ inline std::string random_yaml(std::mt19937& random) {
     const int dp = draw(random, {1, 2, 4});
     const int vpp = pp > 1 ? draw(random, {1, 1, 2, 3}) : 1;
     const int layers = pp * vpp * draw(random, {1, 2}) + (vpp == 1 ? draw(random, {0, 0, 1}) : 0);
-    const std::string sharding = dp > 1 ? draw_name(random, {"none", "zero-1", "zero-2", "fsdp", "hsdp"}) : "none";
+    const std::string sharding =
+        dp > 1 ? draw_name(random, {"none", "zero-1", "zero-2", "fsdp", "hsdp"}) : "none";
     const std::string schedule = vpp > 1 ? "interleaved-1f1b" : draw_name(random, {"1f1b", "gpipe"});
     const std::string family = draw_name(random, {"gpt", "llama"});
     return fmt::format(R"(
@@ -44,9 +45,9 @@ software: {}
 )",
                        family, layers, tp * pp * dp, tp * pp * dp > 8 ? tp * pp * dp / 4 : 1, tp, pp, dp,
                        tp > 1 && draw(random, {0, 1}) == 1, sharding, draw(random, {0, 1}) == 1,
-                       draw(random, {0, 1}) == 1, schedule, vpp,
-                       2 * dp * pp * draw(random, {1, 2}), draw(random, {1, 2}),
-                       draw_name(random, {"none", "selective", "full"}), draw_name(random, {"uniform", "block"}),
+                       draw(random, {0, 1}) == 1, schedule, vpp, 2 * dp * pp * draw(random, {1, 2}),
+                       draw(random, {1, 2}), draw_name(random, {"none", "selective", "full"}),
+                       draw_name(random, {"uniform", "block"}),
                        draw_name(random, {"megatron-core", "megatron-lm-2021", "megatron-lm-2022",
                                           "megatron-deepspeed", "torchtitan"}));
 }
