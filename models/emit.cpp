@@ -317,7 +317,6 @@ void emit_forward(const Operator& op, const LocalShape& shape, const Software& s
                 emit.memory(MemoryFamily::elementwise, (software.compiled ? 2.0 : 3.0) * e * tokens * width,
                             software.compiled ? 0 : 1);
             }
-            if (op.dropout > 0) emit.host(software.host.rng_fork);
             break;
         case OperatorKind::cross_entropy:
             if (software.transposed_activations) {
