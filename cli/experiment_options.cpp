@@ -11,6 +11,23 @@
 
 namespace orrery::cli {
 
+namespace {
+
+/// Line breaks with their indent become "; ".
+std::string one_line(const std::string& text) {
+    std::string line;
+    for (const char c : text) {
+        if (c == '\n') {
+            line += line.ends_with(':') ? "" : ";";
+        } else if (c != ' ' || !line.ends_with(' ')) {
+            line += c;
+        }
+    }
+    return line;
+}
+
+}  // namespace
+
 void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
     command.add_option("--set", options.set, "Change a key of the experiment: parallel.tp=4 (repeatable)")
         ->type_name("KEY=VALUE")
@@ -47,9 +64,7 @@ Outcome simulate(study::Experiment experiment, const ExperimentOptions& options)
         const auto changes =
             study::changes_that_save_memory(outcome.experiment, outcome.result.memory.peak_bytes);
         outcome.too_large = study::does_not_fit(outcome.experiment, outcome.result, changes);
-        std::string note = outcome.too_large;
-        std::replace(note.begin(), note.end(), '\n', ' ');
-        outcome.result.notes.insert(outcome.result.notes.begin(), note);
+        outcome.result.notes.insert(outcome.result.notes.begin(), one_line(outcome.too_large));
     }
     return outcome;
 }

@@ -167,6 +167,9 @@ std::string does_not_fit(const Experiment& experiment, const report::Result& res
                             change.fits ? "fits, " + report::duration(change.step_time_s) + " a step"
                                         : std::string("still too much"));
     }
+    const bool none =
+        std::none_of(changes.begin(), changes.end(), [](const auto& change) { return change.fits; });
+    if (none) text += "\n  none of these fits: take more GPUs (cluster.nodes)";
     return text;
 }
 
