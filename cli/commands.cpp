@@ -13,6 +13,8 @@
 namespace orrery::cli {
 
 // One line a subcommand, in the order of orrery --help; each is defined in cli/<name>.cpp.
+Command add_run(CLI::App& app);
+Command add_compare(CLI::App& app);
 Command add_schedule(CLI::App& app);
 Command add_collective(CLI::App& app);
 Command add_calibrate(CLI::App& app);
@@ -24,6 +26,8 @@ Command add_schema(CLI::App& app);
 const std::vector<AddCommand>& commands() {
     static const std::vector<AddCommand> all = {
         // clang-format off
+        add_run,
+        add_compare,
         add_schedule,
         add_collective,
         add_calibrate,

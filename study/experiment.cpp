@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <utility>
 
 #include "core/data_path.hpp"
@@ -89,6 +90,10 @@ parallel::Plan plan_of(const Experiment& experiment, const ExperimentFile& file)
     plan.training.recompute = file.training.recompute.policy;
     plan.training.recompute_method = file.training.recompute.method;
     plan.training.recompute_layers = file.training.recompute.layers;
+    // Hybrid sharding shards inside a node where nothing else is said.
+    if (plan.parallel.sharding == parallel::DataSharding::hybrid && plan.parallel.sharding_group == 0) {
+        plan.parallel.sharding_group = std::gcd(plan.parallel.dp, experiment.cluster.node.gpus);
+    }
     if (plan.training.seq_length == 0) plan.training.seq_length = experiment.model.seq_length;
     plan.schedule = file.schedule.name;
     plan.schedule_variant = file.schedule.variant;

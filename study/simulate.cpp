@@ -35,7 +35,7 @@ sim::Timeline run_engine(const Experiment& experiment, const Simulation& s) {
         return sim::replay_with_contention(s.lowered.program, s.prices.costs,
                                            shared_overlap()->compute_slowdown);
     }
-    throw MissingCapability("engine simgrid is not part of this build");
+    return sim::simulate_with_simgrid(s.lowered.program, s.prices.costs, experiment.cluster);
 }
 
 }  // namespace
@@ -44,10 +44,11 @@ Simulation simulate(const Experiment& experiment) {
     const Clock::time_point begin = Clock::now();
     Simulation s;
     s.model = models::build_transformer(experiment.model);
+    s.schedule = schedule_of(experiment);
     const parallel::LowerOptions options{experiment.fold && experiment.engine == EngineKind::replay,
                                          experiment.granularity == Granularity::kernel};
     const std::shared_ptr<const models::Software> software = shared_software(experiment.plan.software);
-    s.lowered = parallel::lower(s.model, experiment.plan, *software, schedule_of(experiment), options);
+    s.lowered = parallel::lower(s.model, experiment.plan, *software, s.schedule, options);
     s.prices = sim::price(s.lowered.program, *shared_calibration(experiment.calibration),
                           *shared_collectives(experiment.cluster.node.collectives), experiment.cluster);
     const Clock::time_point engine = Clock::now();
