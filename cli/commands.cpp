@@ -13,12 +13,14 @@
 namespace orrery::cli {
 
 // One line a subcommand; each is defined in cli/<name>.cpp.
+Command add_calibrate(CLI::App& app);
 Command add_list(CLI::App& app);
 Command add_schema(CLI::App& app);
 Command add_validate(CLI::App& app);
 
 const std::vector<AddCommand>& commands() {
     static const std::vector<AddCommand> all = {
+        add_calibrate,
         add_list,
         add_schema,
         add_validate,

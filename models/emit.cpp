@@ -19,6 +19,11 @@ class Emitter {
         out_.push_back(k);
     }
 
+    /// The addition of a weight gradient into its buffer; nothing where there is no buffer.
+    void accumulate(double bytes, double launches) {
+        if (bytes > 0) memory(MemoryFamily::elementwise, bytes, launches);
+    }
+
     void gemm(std::int64_t batch, std::int64_t m, std::int64_t n, std::int64_t k, GemmLayout layout,
               Precision precision, bool accumulate = false) {
         Kernel kernel{.kind = KernelKind::gemm, .precision = precision, .backward = backward_};
@@ -312,7 +317,6 @@ void emit_forward(const Operator& op, const LocalShape& shape, const Software& s
                 emit.memory(MemoryFamily::elementwise, (software.compiled ? 2.0 : 3.0) * e * tokens * width,
                             software.compiled ? 0 : 1);
             }
-            if (op.dropout > 0) emit.host(software.host.rng_fork);
             break;
         case OperatorKind::cross_entropy:
             if (software.transposed_activations) {
@@ -387,21 +391,22 @@ void emit_backward_weight(const Operator& op, const LocalShape& shape, const Sof
     const double tokens = tokens_of(op, shape);
     const double parameters = local_parameters(op, shape.tp, software);
     const int g = bytes_of(software.gradient_accumulation);
-    const double accumulate = (e + 2.0 * g) * parameters;  // read the new gradient, read and write the buffer
+    const double accumulate =
+        software.accumulates_gradients ? (e + 2.0 * g) * parameters : 0;  // read the new gradient, read and write the buffer
     switch (op.kind) {
         case OperatorKind::token_embedding:
             emit.memory(MemoryFamily::fill, e * parameters);
             emit.memory(MemoryFamily::gather, 4.0 * e * shape.tokens() * static_cast<double>(op.out_features),
                         3);
-            emit.memory(MemoryFamily::elementwise, accumulate);
+            emit.accumulate(accumulate, 1);
             break;
         case OperatorKind::position_embedding:
             emit.memory(MemoryFamily::elementwise, e * tokens * static_cast<double>(op.out_features), 2);
-            emit.memory(MemoryFamily::elementwise, accumulate);
+            emit.accumulate(accumulate, 1);
             break;
         case OperatorKind::norm:
             emit.memory(MemoryFamily::normalization, 2.0 * e * tokens * static_cast<double>(op.out_features));
-            emit.memory(MemoryFamily::elementwise, accumulate, op.bias ? 2 : 1);
+            emit.accumulate(accumulate, op.bias ? 2 : 1);
             break;
         case OperatorKind::linear: {
             const LinearShare w = share_of(op, shape, software);
@@ -410,7 +415,7 @@ void emit_backward_weight(const Operator& op, const LocalShape& shape, const Sof
                       gemm_precision(op, shape), fused);
             if (op.bias)
                 emit.memory(MemoryFamily::elementwise, e * shape.tokens() * static_cast<double>(w.out));
-            if (!fused) emit.memory(MemoryFamily::elementwise, accumulate, op.bias ? 2 : 1);
+            if (!fused) emit.accumulate(accumulate, op.bias ? 2 : 1);
             break;
         }
         default:

@@ -90,6 +90,8 @@ const schema::Table<Software>& software_table() {
          Field::integer("vocab_multiple", &Software::vocab_multiple)
              .at_least(1)
              .describe("The vocabulary is padded to a multiple of this times tp."),
+         Field::boolean("accumulates_gradients", &Software::accumulates_gradients)
+             .describe("Weight gradients add into a buffer kept across micro-batches."),
          Field::boolean("fused_weight_gradient_accumulation", &Software::fused_weight_gradient_accumulation)
              .describe("Weight gradients add into the main gradient inside the GEMM."),
          Field::choice("gradient_accumulation", &Software::gradient_accumulation, precisions())

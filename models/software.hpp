@@ -51,6 +51,9 @@ struct Software {
     bool transposed_activations = false;  ///< context and logits are copied between [s,b,h] and [b,s,h]
     int vocab_multiple = 1;               ///< the vocabulary is padded to a multiple of this times tp
 
+    /// Weight gradients add into a buffer kept across micro-batches. False where each micro-batch's gradient is reduced and
+    /// dropped (FSDP): only the shard accumulates.
+    bool accumulates_gradients = true;
     bool fused_weight_gradient_accumulation =
         false;  ///< weight gradients add into fp32 main gradients inside the GEMM
     Precision gradient_accumulation = Precision::fp32;  ///< of the gradient buffer

@@ -115,7 +115,7 @@ constexpr const char* kPeaks = "stas00/ml-engineering@744d01e compute/accelerato
 // ---- GEMM ----
 
 sim::GemmModel a100_pcie_gemm(const Tables& tables) {
-    const Device device = device_named(tables, "a100-pcie");
+    const Device device = device_named(tables, "a100-pcie-80g");
     const std::vector<Sample> samples = joined(gemm_samples(table_named(tables, "gemm"), "a100-pcie"),
                                                gemm_samples(table_named(tables, "gemm_more"), "a100-pcie"));
     sim::GemmModel model = fit_gemm(samples, gemm_prior(), device.at(Precision::bf16));
@@ -140,7 +140,7 @@ sim::GemmModel a100_sxm_gemm(const Tables& tables, const Device& device) {
     sim::GemmModel model = unlimited;
     model.sustained = 0.9;
     std::vector<Sample> limited = gemm_samples(table_named(tables, "gemm_more"), "a100-sxm");
-    const Device pcie = device_named(tables, "a100-pcie");
+    const Device pcie = device_named(tables, "a100-pcie-80g");
     const double gain = search_gain(peak_samples(tables, "a100-pcie", "bf16"), a100_pcie_gemm(tables),
                                     pcie.at(Precision::bf16));
     for (const Sample& sample : typical_of_peaks(peak_samples(tables, "a100-sxm", "bf16"), gain)) {
@@ -166,14 +166,12 @@ sim::GemmModel h100_gemm(const Tables& tables, const Device& device) {
     const sim::GemmDevice gpu = device.at(Precision::bf16);
     sim::GemmModel model = fit_gemm(samples, prior, gpu);
     cross_validate_gemm(samples, prior, gpu, kFolds, model.quality);
-    // The samples are all forward products: what only backward ones show stays as on the A100.
-    model.layout = prior.layout;
-    model.exposed_output = prior.exposed_output;
+    model.layout = prior.layout;  // all samples are forward products
     model.unaligned = alignment(tables);
     model.provenance = {"published",
                         std::string("fit to gemm_more.csv (") + kVidur +
                             "/h100: Llama 2 70B under tp 1 to 8 and phi-2, kernel times inside a layer). All "
-                            "tn: layout and output terms are the A100 PCIe's fit"};
+                            "tn: layout terms are the A100 PCIe's fit"};
     return model;
 }
 
@@ -218,7 +216,7 @@ double power_exponent(const Tables& tables) {
 }
 
 sim::GemmModel gemm_of(const std::string& gpu, const Tables& tables, const Device& device) {
-    if (gpu == "a100-pcie") return a100_pcie_gemm(tables);
+    if (gpu == "a100-pcie-80g") return a100_pcie_gemm(tables);
     if (is_a100_sxm(gpu)) return a100_sxm_gemm(tables, device);
     if (gpu == "b200") return b200_gemm(tables, device);
     sim::GemmModel model = h100_gemm(tables, device_named(tables, "h100-sxm-80g"));
@@ -239,10 +237,10 @@ sim::GemmModel gemm_of(const std::string& gpu, const Tables& tables, const Devic
 
 sim::GroupedGemmModel grouped_of(const std::string& gpu, const Tables& tables) {
     const bool blackwell = gpu == "b200";
-    const std::string sampled = blackwell ? "b200" : "a100-pcie";
+    const std::string sampled = blackwell ? "b200" : "a100-pcie-80g";
     const Device device = device_named(tables, sampled);
-    const std::vector<Sample> samples =
-        merge_repeats(grouped_gemm_samples(table_named(tables, "grouped_gemm"), sampled));
+    const std::vector<Sample> samples = merge_repeats(
+        grouped_gemm_samples(table_named(tables, "grouped_gemm"), blackwell ? "b200" : "a100-pcie"));
     sim::GroupedGemmModel model =
         fit_grouped_gemm(samples, gemm_of(sampled, tables, device), device.at(Precision::bf16));
     const std::string fit = "fit to grouped_gemm.csv (" + std::string(kSimuMax) + "), " + sampled;
@@ -266,7 +264,7 @@ constexpr const char* kFlash = "Dao-AILab/flash-attention@0251105 assets (attent
 
 /// The tail of a last wave, which the published sweeps, all with many heads, do not show.
 double flash2_tail(const Tables& tables) {
-    const Device device = device_named(tables, "a100-pcie");
+    const Device device = device_named(tables, "a100-pcie-80g");
     const auto samples =
         attention_samples(table_named(tables, "attention"), "a100-pcie", AttentionImplementation::flash2);
     return fit_attention(samples, AttentionImplementation::flash2, 128, {}, device.at(Precision::bf16))
@@ -359,7 +357,7 @@ constexpr const char* kSister = "as elementwise on this GPU: no samples of its o
 /// Both cards' samples as one set: the PCIe card's bytes scaled to the SXM card's bandwidth.
 std::vector<Sample> a100_elementwise(const Tables& tables) {
     const double scale = device_named(tables, "a100-sxm-80g").memory_bandwidth /
-                         device_named(tables, "a100-pcie").memory_bandwidth;
+                         device_named(tables, "a100-pcie-80g").memory_bandwidth;
     std::vector<Sample> out = memory_samples(table_named(tables, "memory"), "a100-sxm");
     for (Sample sample : memory_samples(table_named(tables, "memory"), "a100-pcie")) {
         sample.kernel.bytes *= scale;
@@ -391,7 +389,7 @@ std::array<sim::MemoryModel, sim::kMemoryFamilies> memory_of(const std::string& 
     at(softmax) = fit("a100-sxm", "a100-sxm-80g", softmax, prior);
     sim::MemoryModel slow = prior;
     slow.bandwidth = 0.2;
-    at(gather) = fit("a100-pcie", "a100-pcie", gather, slow);
+    at(gather) = fit("a100-pcie", "a100-pcie-80g", gather, slow);
     at(elementwise).provenance = {"published", lc + "gelu; " + kVidur + "/a100, residual add (memory.csv)"};
     at(normalization).provenance = {"published", lc + "layer norm (memory.csv)"};
     at(softmax).provenance = {"published", lc + "softmax (memory.csv)"};
@@ -406,7 +404,7 @@ std::array<sim::MemoryModel, sim::kMemoryFamilies> memory_of(const std::string& 
     at(optimizer) = at(elementwise);
     at(fill) = at(elementwise);
     at(optimizer).provenance = at(fill).provenance = {"derived", kSister};
-    const bool own = gpu == "a100-sxm-80g" || gpu == "a100-pcie" || gpu == "h100-sxm-80g";
+    const bool own = gpu == "a100-sxm-80g" || gpu == "a100-pcie-80g" || gpu == "h100-sxm-80g";
     for (const MemoryFamily family : {elementwise, normalization, softmax, gather}) {
         const bool hopper_own = is_hopper(gpu) && (family == elementwise || family == gather);
         if (own && (!is_hopper(gpu) || hopper_own)) continue;

@@ -5,45 +5,22 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "core/atomic_file.hpp"
+#include "core/csv.hpp"
 #include "core/error.hpp"
 #include "core/nearest_name.hpp"
 
 namespace orrery::profiler {
 namespace {
 
-constexpr std::size_t kMostBytes = std::size_t{64} << 20;
-
-/// Splits one record starting at `at`; leaves `at` at the next record.
-std::vector<std::string> next_record(std::string_view text, std::size_t& at, std::size_t& line,
-                                     const std::string& file) {
-    std::vector<std::string> fields(1);
-    bool quoted = false;
-    const std::size_t first_line = line;
-    while (at < text.size()) {
-        const char c = text[at++];
-        if (c == '\n') ++line;
-        if (quoted) {
-            if (c != '"') {
-                fields.back() += c;
-            } else if (at < text.size() && text[at] == '"') {
-                fields.back() += '"';
-                ++at;
-            } else {
-                quoted = false;
-            }
-        } else if (c == '"') {
-            quoted = true;
-        } else if (c == ',') {
-            fields.emplace_back();
-        } else if (c == '\n') {
-            return fields;
-        } else if (c != '\r') {
-            fields.back() += c;
-        }
+Table wrapped(csv::Table read) {
+    Table table;
+    table.file = std::move(read.file);
+    table.columns = std::move(read.columns);
+    for (csv::Row& row : read.rows) {
+        table.rows.push_back(std::move(row.cells));
+        table.lines.push_back(row.line);
     }
-    if (quoted) throw InputError({file, first_line, 0}, "", "this quote is never closed");
-    return fields;
+    return table;
 }
 
 std::int64_t integer(const Table& table, std::size_t row, std::string_view column) {
@@ -130,32 +107,11 @@ double Table::number(std::size_t row, std::string_view name) const {
 }
 
 Table parse_csv(std::string_view text, const std::string& file) {
-    Table table;
-    table.file = file;
-    std::size_t at = 0;
-    std::size_t line = 1;
-    while (at < text.size()) {
-        const std::size_t first_line = line;
-        std::vector<std::string> fields = next_record(text, at, line, file);
-        if (fields.size() == 1 && fields[0].empty()) continue;
-        if (table.columns.empty()) {
-            table.columns = std::move(fields);
-            continue;
-        }
-        if (fields.size() != table.columns.size()) {
-            throw InputError({file, first_line, 0}, "",
-                             "expected " + std::to_string(table.columns.size()) +
-                                 " fields as in the header, found " + std::to_string(fields.size()));
-        }
-        table.rows.push_back(std::move(fields));
-        table.lines.push_back(first_line);
-    }
-    if (table.columns.empty()) throw InputError({file, 1, 0}, "", "expected a header line with column names");
-    return table;
+    return wrapped(csv::parse(text, file));
 }
 
 Table read_csv(const std::string& path) {
-    return parse_csv(read_file(path, kMostBytes), path);
+    return wrapped(csv::read(path));
 }
 
 Precision precision_of(const Table& table, std::size_t row, std::string_view column) {

@@ -1,7 +1,7 @@
 // profiler/samples.hpp
 //
 // Kernel samples: what was run and how long it took. Tables are CSV with a header line; columns are found by
-// name, so any order and any further columns are accepted. RFC 4180 quoting.
+// name, so any order and any further columns are accepted.
 #pragma once
 
 #include <map>
@@ -28,7 +28,7 @@ struct Table {
     [[nodiscard]] double number(std::size_t row, std::string_view name) const;
 };
 
-/// Reads CSV. Throws InputError for a missing file, ragged rows, an unclosed quote or no header.
+/// Reads CSV (core/csv.hpp, its errors).
 Table read_csv(const std::string& path);
 Table parse_csv(std::string_view text, const std::string& file);
 

@@ -142,6 +142,9 @@ Calibration parse_calibration(const std::string& text, const std::string& file);
 /// The YAML text of a calibration. parse_calibration(to_yaml(c)) == c up to the six digits written.
 std::string to_yaml(const Calibration& calibration);
 
+/// "flash2": an implementation's name in files.
+const std::string& to_string(AttentionImplementation implementation);
+
 /// Names of the committed calibrations, sorted.
 std::vector<std::string> calibration_names();
 

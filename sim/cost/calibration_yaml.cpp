@@ -478,6 +478,12 @@ Calibration load_calibration(const std::string& name_or_path) {
     return parse_calibration(read_file(path, yaml::Limits{}.bytes), path.string());
 }
 
+const std::string& to_string(AttentionImplementation implementation) {
+    static const std::string unfused = "unfused";
+    if (implementation == AttentionImplementation::unfused) return unfused;
+    return name_of(implementation, attention_names());
+}
+
 std::vector<std::string> calibration_names() {
     return data_names("calibrations");
 }

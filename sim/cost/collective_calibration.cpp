@@ -185,7 +185,7 @@ std::string to_yaml(const CollectiveCalibration& c) {
     for (const std::string& sentence : c.provenance) text += fmt::format("  - {}\n", quoted(sentence));
     text += fmt::format(
         "link_efficiency: {:.4g}\nnetwork_efficiency: {:.4g}\nring_fill_steps: {:.4g}\none_pass_share: "
-        "{:.4g}\n",
+        "{:.4g}\nnetwork_start_s: {:.4g}\n",
         c.link_efficiency, c.network_efficiency, c.ring_fill_steps, c.one_pass_share, c.network_start_s);
     text += to_yaml("ring", c.ring) + to_yaml("tree", c.tree) + to_yaml("direct", c.direct);
     text += fmt::format("peer_s: {:.4g}\n", c.peer_s);
