@@ -16,7 +16,8 @@
 //  the same
 //    sequence of operations in the same order. The n-th operation of a communicator is one rendezvous: it
 //    starts when every simulated member has reached it, and ends for all at once. A send and its receive are
-//    the two members' sides of one operation of a two-rank communicator;
+//    the two members' sides of one operation of a two-rank communicator. A rank's operations of one
+//    communicator lie on one of its streams, so that the stream's order is the communicator's;
 //  - a task with kHostWaits blocks the host's issue of later tasks of that rank until it has ended.
 #pragma once
 
@@ -166,7 +167,7 @@ struct Group {
 /// A communicator among simulated ranks. A folded program may have communicators with one simulated member.
 struct Communicator {
     std::uint32_t operations = 0;  ///< length of its sequence
-    std::vector<RankId> members;   ///< simulated members
+    std::vector<RankId> members;   ///< simulated members, in ring order
     std::string name;              ///< for messages: "tp group 3", "pp 2->3"
 };
 

@@ -75,4 +75,9 @@ CollectiveSteps collective_steps(CollectiveKind kind, double bytes, std::uint32_
     return {};
 }
 
+bool uses_rings(CollectiveKind kind) {
+    return kind == CollectiveKind::all_reduce || kind == CollectiveKind::all_gather ||
+           kind == CollectiveKind::reduce_scatter;
+}
+
 }  // namespace orrery::sim

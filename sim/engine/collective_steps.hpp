@@ -28,7 +28,8 @@ struct Message {
     std::uint32_t after_received = 0;  ///< it leaves once that many messages have come in
 };
 
-/// What one position does: it sends its messages one after the other, each when the one before has arrived.
+/// What one position does: it sends its messages one after the other, each when the one before has left its
+/// links (it arrives the route's latency later).
 struct CollectiveSteps {
     std::vector<Message> messages;
     std::uint32_t receives = 0;  ///< how many messages come in
@@ -36,5 +37,9 @@ struct CollectiveSteps {
 
 CollectiveSteps collective_steps(CollectiveKind kind, double bytes, std::uint32_t members,
                                  std::uint32_t position);
+
+/// Whether it runs on all rings of Network::rings, each with an equal share; the others run in the given
+/// order.
+bool uses_rings(CollectiveKind kind);
 
 }  // namespace orrery::sim

@@ -16,7 +16,10 @@ namespace {
 struct Place {
     RankId rank;
     TaskId task;
-    auto operator<=>(const Place&) const = default;
+    bool operator==(const Place&) const = default;
+    bool operator<(const Place& other) const {
+        return rank != other.rank ? rank < other.rank : task < other.task;
+    }
 };
 
 /// What a task waits for. Without `place`: for something that will never come.

@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+#include <set>
+
 #include "core/error.hpp"
+#include "topologies/fabric.hpp"
 
 namespace orrery::sim {
 
@@ -53,10 +58,35 @@ NetworkRoute Network::route(std::uint32_t from, std::uint32_t to) const {
     }
     if (on.node.nics <= 0 || on.node.nic_bandwidth <= 0)
         throw ExperimentError(fmt::format("node {} has no network card to reach other nodes", on.node.name));
-    if (leaf(from) == leaf(to))
-        return {2 * on.node.nic_latency_s + on.fabric.switch_latency_s, {nic(from), nic(to) + 1}};
-    return {2 * on.node.nic_latency_s + 3 * on.fabric.switch_latency_s,
-            {nic(from), leaf(from), leaf(to) + 1, nic(to) + 1}};
+    const int hops = topologies::switch_hops(on.fabric, on.node_of(from), on.node_of(to));
+    const double latency = 2 * on.node.nic_latency_s + hops * on.fabric.switch_latency_s;
+    if (leaf(from) == leaf(to)) return {latency, {nic(from), nic(to) + 1}};
+    return {latency, {nic(from), leaf(from), leaf(to) + 1, nic(to) + 1}};
+}
+
+std::vector<std::vector<std::uint32_t>> Network::rings(const std::vector<std::uint32_t>& devices) const {
+    // How many of the devices lie in a node, if it is the same number everywhere and they follow each other.
+    const auto node = [this](std::uint32_t device) { return on.node_of(device); };
+    std::size_t in_node = 0;
+    while (in_node < devices.size() && node(devices[in_node]) == node(devices[0])) ++in_node;
+    if (in_node < 2 || in_node == devices.size() || devices.size() % in_node != 0) return {devices};
+    std::set<int> nodes;
+    for (std::size_t i = 0; i < devices.size(); i += in_node) {
+        const bool together = std::all_of(devices.begin() + static_cast<std::ptrdiff_t>(i),
+                                          devices.begin() + static_cast<std::ptrdiff_t>(i + in_node),
+                                          [&](std::uint32_t d) { return node(d) == node(devices[i]); });
+        if (!together || !nodes.insert(node(devices[i])).second) return {devices};
+    }
+    std::set<std::uint32_t> nics;
+    for (std::size_t i = 0; i < in_node; ++i) nics.insert(nic(devices[i]));
+
+    std::vector<std::vector<std::uint32_t>> result;
+    for (std::size_t ring = 0; ring < nics.size(); ++ring) {
+        std::vector<std::uint32_t>& order = result.emplace_back();
+        for (std::size_t i = 0; i < devices.size(); ++i)
+            order.push_back(devices[i / in_node * in_node + (i + ring * in_node / nics.size()) % in_node]);
+    }
+    return result;
 }
 
 }  // namespace orrery::sim

@@ -101,7 +101,11 @@ Routes find_routes(const Program& program, const Network& network) {
                     "engine simgrid needs all (run without folding)",
                     describe(program, RankId(r), TaskId(i)), members, ring.size(),
                     program.communicators[id()].name));
-            add_routes(*collective, ring, network, routes);
+            if (!uses_rings(collective->kind))
+                add_routes(*collective, ring, network, routes);
+            else
+                for (const auto& turned : network.rings(ring))
+                    add_routes(*collective, turned, network, routes);
         }
     }
     return routes;

@@ -49,6 +49,12 @@ struct RankState {
     std::uint32_t issued = kNoTask;
 };
 
+/// The messages that a position has got in the current operation.
+struct Inbox {
+    std::vector<double> arrivals;
+    Waiters waiters;
+};
+
 struct Meeting {
     std::uint32_t arrived = 0;
     std::uint32_t finished = 0;
@@ -57,14 +63,15 @@ struct Meeting {
     double pending_release = 0;  ///< the same, of the members that have arrived
     Waiters arrivals;
     Waiters finishers;
-    std::vector<std::uint32_t> received;  ///< [position] messages of the current operation
-    std::vector<Waiters> inbox;           ///< [position]
+    std::vector<std::vector<std::uint32_t>> rings;  ///< see Network::rings
+    std::vector<Inbox> inboxes;                     ///< [ring * members + position]
 };
 
 class World {
   public:
-    World(const Program& p, const WorkCosts& c, const Routes& used, const SimgridOutput& output)
-        : program(p), costs(c), routes(used), packed(pack(p, c)) {
+    World(const Program& p, const WorkCosts& c, const Network& n, const Routes& used,
+          const SimgridOutput& output)
+        : program(p), costs(c), network(n), routes(used), packed(pack(p, c)) {
         std::size_t stream = 0;
         ranks.resize(program.ranks.size());
         for (std::size_t r = 0; r < ranks.size(); ++r) {
@@ -80,15 +87,15 @@ class World {
         }
         meetings.resize(program.communicators.size());
         for (std::size_t m = 0; m < meetings.size(); ++m) {
-            meetings[m].received.resize(program.communicators[m].members.size());
-            meetings[m].inbox.resize(program.communicators[m].members.size());
+            meetings[m].rings = network.rings(ring_of(program, CommunicatorId(m)));
+            meetings[m].inboxes.resize(meetings[m].rings.size() * program.communicators[m].members.size());
         }
     }
 
     /// One host per device, with the routes that are used. SimGrid weighs flows that share a link by the
     /// inverse of their route's latency; links without latency are shared evenly. The latency is slept by the
     /// sender instead.
-    void build_platform(const Network& network) {
+    void build_platform() {
         sg::NetZone* zone = sg::create_full_zone("cluster");
         for (const Rank& rank : program.ranks)
             if (hosts.count(rank.device) == 0)
@@ -192,49 +199,84 @@ class World {
             wait_on(meeting.finishers, own);
         } else {
             meeting.finished = 0;
-            std::fill(meeting.received.begin(), meeting.received.end(), 0);
+            for (Inbox& inbox : meeting.inboxes) inbox.arrivals.clear();
             wake(meeting.finishers);
         }
         return start;
     }
 
+    /// One rank's place on one ring of an operation.
+    struct Place {
+        Inbox* inboxes = nullptr;  ///< [position]
+        const std::vector<std::uint32_t>* ring = nullptr;
+        std::uint32_t position = 0;
+        CollectiveSteps steps;
+    };
+
     void exchange(Meeting& meeting, const Collective& collective, RankId id, const PackedTask& task,
                   const sg::SemaphorePtr& own) {
         const std::uint32_t device = program.ranks[id()].device;
-        std::vector<std::uint32_t> ring = ring_of(program, program.ranks[id()].communicators[task.slot]);
-        if (collective.kind == CollectiveKind::send_recv && ring.size() == 2) {
-            // Who sends is told by the streams, where they tell.
-            const StreamKind kind = program.program_of(id).streams[task.stream].kind;
-            if ((kind == StreamKind::pp_send && device == ring[1]) ||
-                (kind == StreamKind::pp_recv && device == ring[0]))
-                std::swap(ring[0], ring[1]);
+        const std::vector<std::vector<std::uint32_t>> order = {
+            in_order(collective, id, task, ring_of(program, program.ranks[id()].communicators[task.slot]))};
+        const auto& rings = uses_rings(collective.kind) ? meeting.rings : order;
+        std::vector<Place> places;
+        for (const auto& ring : rings) {
+            Place& place = places.emplace_back();
+            const auto members = static_cast<std::uint32_t>(ring.size());
+            place.inboxes = meeting.inboxes.data() + (places.size() - 1) * members;
+            place.ring = &ring;
+            place.position =
+                static_cast<std::uint32_t>(std::find(ring.begin(), ring.end(), device) - ring.begin());
+            place.steps =
+                collective_steps(collective.kind, collective.bytes / static_cast<double>(rings.size()),
+                                 members, place.position);
         }
-        const auto position =
-            static_cast<std::uint32_t>(std::find(ring.begin(), ring.end(), device) - ring.begin());
-        const CollectiveSteps steps = collective_steps(collective.kind, collective.bytes,
-                                                       static_cast<std::uint32_t>(ring.size()), position);
-        const auto wait_for = [&](std::uint32_t messages) {
-            while (meeting.received[position] < messages) wait_on(meeting.inbox[position], own);
-        };
-        for (const Message& message : steps.messages) {
-            wait_for(message.after_received);
-            send(device, ring[message.to], message.bytes);
-            ++meeting.received[message.to];
-            wake(meeting.inbox[message.to]);
-        }
-        wait_for(steps.receives);
+        for (std::size_t m = 0; m < places.front().steps.messages.size(); ++m) send(places, m, device, own);
+        for (const Place& place : places) receive(place, place.steps.receives, own);
     }
 
-    void send(std::uint32_t from, std::uint32_t to, double bytes) {
-        const double latency = routes.at({from, to}).latency_s;
-        if (latency > 0) sg::this_actor::sleep_for(latency);
-        if (bytes <= 0) return;
-        const auto whole = static_cast<std::uint64_t>(std::max(1.0, std::round(bytes)));
-        sg::Comm::sendto(hosts.at(from), hosts.at(to), whole);
+    /// Of a send, who sends is told by the streams, where they tell.
+    [[nodiscard]] std::vector<std::uint32_t> in_order(const Collective& collective, RankId id,
+                                                      const PackedTask& task,
+                                                      std::vector<std::uint32_t> ring) const {
+        if (collective.kind != CollectiveKind::send_recv || ring.size() != 2) return ring;
+        const StreamKind kind = program.program_of(id).streams[task.stream].kind;
+        const std::uint32_t device = program.ranks[id()].device;
+        if ((kind == StreamKind::pp_send && device == ring[1]) ||
+            (kind == StreamKind::pp_recv && device == ring[0]))
+            std::swap(ring[0], ring[1]);
+        return ring;
+    }
+
+    static void receive(const Place& place, std::uint32_t messages, const sg::SemaphorePtr& own) {
+        Inbox& inbox = place.inboxes[place.position];
+        while (inbox.arrivals.size() < messages) wait_on(inbox.waiters, own);
+        for (std::uint32_t i = 0; i < messages; ++i) sleep_until(inbox.arrivals[i]);
+    }
+
+    /// Sends the m-th message of every ring at once and returns when all have left.
+    void send(const std::vector<Place>& places, std::size_t m, std::uint32_t device,
+              const sg::SemaphorePtr& own) {
+        for (const Place& place : places) receive(place, place.steps.messages[m].after_received, own);
+        std::vector<sg::CommPtr> transfers;
+        for (const Place& place : places) {
+            const Message& message = place.steps.messages[m];
+            if (message.bytes <= 0) continue;
+            const auto whole = static_cast<std::uint64_t>(std::max(1.0, std::round(message.bytes)));
+            sg::Host* const to = hosts.at((*place.ring)[message.to]);
+            transfers.push_back(sg::Comm::sendto_async(hosts.at(device), to, whole));
+        }
+        for (const sg::CommPtr& transfer : transfers) transfer->wait();
+        for (const Place& place : places) {
+            const std::uint32_t to = place.steps.messages[m].to;
+            place.inboxes[to].arrivals.push_back(now() + routes.at({device, (*place.ring)[to]}).latency_s);
+            wake(place.inboxes[to].waiters);
+        }
     }
 
     const Program& program;
     const WorkCosts& costs;
+    const Network& network;
     const Routes& routes;
     PackedPrograms packed;
     std::vector<RankState> ranks;
@@ -267,6 +309,7 @@ const std::vector<std::string>& arguments() {
 
 std::vector<std::uint32_t> ring_of(const Program& program, CommunicatorId communicator) {
     std::vector<std::uint32_t> devices;
+    devices.reserve(program.communicators[communicator()].members.size());
     for (const RankId member : program.communicators[communicator()].members)
         devices.push_back(program.ranks[member()].device);
     return devices;
@@ -280,8 +323,8 @@ void run_simgrid(const Program& program, const WorkCosts& costs, const Network& 
     int argc = static_cast<int>(argv.size());
     sg::Engine engine(&argc, argv.data());
     sg::Engine::on_deadlock_cb(on_deadlock);
-    World world(program, costs, routes, output);
-    world.build_platform(network);
+    World world(program, costs, network, routes, output);
+    world.build_platform();
     world.create_actors();
     engine.run();
 }

@@ -60,8 +60,9 @@ TEST(Deadlock, NamesTwoCollectivesInOppositeOrder) {
 
 TEST(Deadlock, NamesACycleOverThreeRanks) {
     ProgramBuilder builder;
-    std::vector<RankId> ranks;
-    for (int r = 0; r < 3; ++r) ranks.push_back(builder.rank({StreamKind::pp_send}));
+    const std::vector<RankId> ranks = {builder.rank({StreamKind::pp_send}),
+                                       builder.rank({StreamKind::pp_send}),
+                                       builder.rank({StreamKind::pp_send})};
     std::vector<CommunicatorId> links;
     for (std::size_t r = 0; r < 3; ++r) links.push_back(builder.communicator({ranks[r], ranks[(r + 1) % 3]}));
     const WorkId work = builder.collective(CollectiveKind::send_recv, 8, {0, 1}, takes(1));
@@ -129,8 +130,9 @@ TEST(Validate, RefusesIndicesThatPointNowhere) {
 
 TEST(Validate, RefusesASendToTwo) {
     ProgramBuilder builder;
-    std::vector<RankId> ranks;
-    for (int r = 0; r < 3; ++r) ranks.push_back(builder.rank({StreamKind::pp_send}));
+    const std::vector<RankId> ranks = {builder.rank({StreamKind::pp_send}),
+                                       builder.rank({StreamKind::pp_send}),
+                                       builder.rank({StreamKind::pp_send})};
     const CommunicatorId group = builder.communicator(ranks, "pp");
     const WorkId work = builder.collective(CollectiveKind::send_recv, 8, {0, 1, 2}, takes(1));
     for (const RankId rank : ranks) builder.task(rank, 0, work, group);

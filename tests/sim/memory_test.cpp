@@ -70,6 +70,7 @@ TEST_F(TwoMicroBatches, SayWhatIsAliveAtThePeak) {
 TEST_F(TwoMicroBatches, GiveBackBeforeTheNextTakes) {
     const auto curve = memory_curve(builder.program, timeline, rank);
     std::vector<double> bytes;
+    bytes.reserve(curve.size());
     for (const MemorySample& sample : curve) bytes.push_back(sample.bytes);
     EXPECT_EQ(bytes, (std::vector<double>{110, 120, 123, 113, 100}));
 }

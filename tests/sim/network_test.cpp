@@ -1,0 +1,159 @@
+// Routes over the links of a cluster, and the messages of collectives.
+#include "sim/engine/network.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "core/error.hpp"
+#include "sim/engine/collective_steps.hpp"
+
+namespace orrery::sim {
+namespace {
+
+topologies::Cluster four_nodes() {
+    topologies::Cluster cluster;
+    cluster.name = "test";
+    cluster.nodes = 4;
+    cluster.node.name = "node";
+    cluster.node.gpus = 4;
+    cluster.node.gpu_link_bandwidth = 300e9;
+    cluster.node.gpu_link_latency_s = 2e-6;
+    cluster.node.nics = 2;
+    cluster.node.nic_bandwidth = 25e9;
+    cluster.node.nic_latency_s = 1e-6;
+    cluster.fabric.nodes_per_leaf = 2;
+    cluster.fabric.oversubscription = 2;
+    cluster.fabric.switch_latency_s = 1e-7;
+    return cluster;
+}
+
+std::vector<std::string> names(const Network& network, const NetworkRoute& route) {
+    std::vector<std::string> result;
+    for (const std::uint32_t link : route.links) result.push_back(network.links()[link].name);
+    return result;
+}
+
+using Names = std::vector<std::string>;
+
+TEST(Network, RoutesInsideANodeOverItsFabric) {
+    const Network network(four_nodes());
+    const NetworkRoute route = network.route(5, 7);
+    EXPECT_EQ(names(network, route), (Names{"gpu 5 out", "gpu 7 in"}));
+    EXPECT_DOUBLE_EQ(route.latency_s, 2e-6);
+}
+
+TEST(Network, RoutesUnderOneLeafOverTheNetworkCardsOfTheGpus) {
+    const Network network(four_nodes());
+    const NetworkRoute route = network.route(1, 6);
+    EXPECT_EQ(names(network, route), (Names{"node 0 nic 0 out", "node 1 nic 1 in"}));
+    EXPECT_DOUBLE_EQ(route.latency_s, 2 * 1e-6 + 1e-7);
+}
+
+TEST(Network, RoutesBetweenLeavesOverTheirOversubscribedUplinks) {
+    const Network network(four_nodes());
+    const NetworkRoute route = network.route(3, 12);
+    EXPECT_EQ(names(network, route),
+              (Names{"node 0 nic 1 out", "leaf 0 out", "leaf 1 in", "node 3 nic 0 in"}));
+    EXPECT_DOUBLE_EQ(route.latency_s, 2 * 1e-6 + 3e-7);
+    EXPECT_DOUBLE_EQ(network.links()[route.links[1]].bandwidth, 2 * 2 * 25e9 / 2);
+}
+
+TEST(Network, CountsTheSwitchesOverPods) {
+    topologies::Cluster cluster = four_nodes();
+    cluster.fabric.leaves_per_pod = 1;
+    EXPECT_DOUBLE_EQ(Network(cluster).route(3, 12).latency_s, 2 * 1e-6 + 5e-7);
+}
+
+TEST(Network, TurnsRingsSoThatEachNetworkCardIsEnteredAndLeftOnce) {
+    const Network network(four_nodes());
+    const auto rings = network.rings({0, 1, 2, 3, 4, 5, 6, 7});
+    ASSERT_EQ(rings.size(), 2U);  // two cards a node
+    EXPECT_EQ(rings[0], (std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5, 6, 7}));
+    EXPECT_EQ(rings[1], (std::vector<std::uint32_t>{2, 3, 0, 1, 6, 7, 4, 5}));
+    std::set<std::uint32_t> out;
+    std::set<std::uint32_t> in;
+    for (const auto& ring : rings)
+        for (const std::size_t i : {3U, 7U}) {
+            const NetworkRoute route = network.route(ring[i], ring[(i + 1) % 8]);
+            out.insert(route.links.front());
+            in.insert(route.links.back());
+        }
+    EXPECT_EQ(out.size(), 4U);
+    EXPECT_EQ(in.size(), 4U);
+}
+
+TEST(Network, HasOneRingWhereTheDevicesDoNotFillNodesAlike) {
+    const Network network(four_nodes());
+    for (const std::vector<std::uint32_t>& devices :
+         {std::vector<std::uint32_t>{0, 1, 2, 3}, {0, 4, 8, 12}, {0, 1, 2, 4, 5}, {0, 4, 1, 5}, {0, 1, 4, 8}})
+        EXPECT_EQ(network.rings(devices), (std::vector<std::vector<std::uint32_t>>{devices}));
+}
+
+TEST(Network, HasNoRouteWithoutLinks) {
+    topologies::Cluster cluster = four_nodes();
+    cluster.node.nics = 0;
+    EXPECT_THROW(Network(cluster).route(0, 4), ExperimentError);
+    EXPECT_THROW(Network(cluster).route(0, 16), ExperimentError);
+    cluster.node.gpu_link_bandwidth = 0;
+    EXPECT_THROW(Network(cluster).route(0, 1), ExperimentError);
+    EXPECT_TRUE(Network(cluster).route(1, 1).links.empty());
+}
+
+/// Bytes that all members send together, in units of the buffer.
+double buffers_sent(CollectiveKind kind, std::uint32_t n) {
+    switch (kind) {
+        case CollectiveKind::all_reduce:
+            return 2.0 * (n - 1);
+        case CollectiveKind::all_gather:
+        case CollectiveKind::reduce_scatter:
+        case CollectiveKind::all_to_all:
+        case CollectiveKind::broadcast:
+        case CollectiveKind::reduce:
+            return n - 1;
+        case CollectiveKind::gather:
+        case CollectiveKind::scatter:
+            return (n - 1.0) / n;
+        case CollectiveKind::send_recv:
+            return 1;
+        case CollectiveKind::barrier:
+            return 0;
+    }
+    return -1;
+}
+
+constexpr CollectiveKind kAllKinds[] = {CollectiveKind::all_reduce,     CollectiveKind::all_gather,
+                                        CollectiveKind::reduce_scatter, CollectiveKind::broadcast,
+                                        CollectiveKind::reduce,         CollectiveKind::all_to_all,
+                                        CollectiveKind::gather,         CollectiveKind::scatter,
+                                        CollectiveKind::send_recv,      CollectiveKind::barrier};
+
+TEST(CollectiveSteps, MoveTheBytesOfTheAlgorithmAndEveryMessageIsReceived) {
+    for (const CollectiveKind kind : kAllKinds)
+        for (std::uint32_t n = 2; n <= 9; ++n) {
+            if (kind == CollectiveKind::send_recv && n != 2) continue;
+            std::vector<std::uint32_t> sent_to(n, 0);
+            double bytes = 0;
+            for (std::uint32_t i = 0; i < n; ++i)
+                for (const Message& message : collective_steps(kind, 1000, n, i).messages) {
+                    ASSERT_LT(message.to, n);
+                    EXPECT_NE(message.to, i);
+                    ++sent_to[message.to];
+                    bytes += message.bytes;
+                }
+            for (std::uint32_t i = 0; i < n; ++i)
+                EXPECT_EQ(sent_to[i], collective_steps(kind, 1000, n, i).receives)
+                    << to_string(kind) << " " << n;
+            EXPECT_NEAR(bytes, 1000 * buffers_sent(kind, n), 1e-6) << to_string(kind) << " " << n;
+        }
+}
+
+TEST(CollectiveSteps, AMemberAloneSendsNothing) {
+    for (const CollectiveKind kind : kAllKinds) {
+        EXPECT_TRUE(collective_steps(kind, 1000, 1, 0).messages.empty());
+        EXPECT_EQ(collective_steps(kind, 1000, 1, 0).receives, 0U);
+    }
+}
+
+}  // namespace
+}  // namespace orrery::sim
