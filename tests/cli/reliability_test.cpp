@@ -68,7 +68,18 @@ TEST_F(Reliability, ValidationWritesTheSameFilesOnOneThreadAndOnTwo) {
     const auto one = files_of(folder / "one");
     EXPECT_TRUE(one.contains("result.json"));
     EXPECT_TRUE(one.contains("report.html"));
-    EXPECT_EQ(files_of(folder / "two"), one);
+    EXPECT_TRUE(files_of(folder / "two") == one);
+}
+
+TEST_F(Reliability, ARunWritesTheSameFilesTwice) {
+    const std::string command = "run " ORRERY_SOURCE_DIR "/configs/quickstart.yaml --out " + folder.string();
+    ASSERT_EQ(orrery_command(command + "/one").status, 0);
+    ASSERT_EQ(orrery_command(command + "/two").status, 0);
+    const auto one = files_of(folder / "one");
+    EXPECT_TRUE(one.contains("result.json"));
+    EXPECT_TRUE(one.contains("report.html"));
+    EXPECT_TRUE(one.contains("trace.json.gz"));
+    EXPECT_TRUE(files_of(folder / "two") == one);
 }
 
 /// A table of the recorded rows, many times over: work for longer than any test waits.
