@@ -227,6 +227,50 @@ TEST(Determinism, TheSameExperimentGivesTheSameBytes) {
     }
 }
 
+/// The prices with every collective's duration replaced by what SimGrid took for it. Where no two collectives
+/// share a link, that is the same every time.
+sim::WorkCosts simgrid_costs(const Simulation& s) {
+    sim::WorkCosts costs = s.prices.costs;
+    const sim::Program& program = s.lowered.program;
+    for (std::size_t r = 0; r < program.ranks.size(); ++r) {
+        const sim::RankProgram& tasks = program.program_of(sim::RankId(r));
+        for (std::uint32_t t = 0; t < tasks.size(); ++t) {
+            if (tasks.communicator_slot[t] == sim::kNoCommunicator) continue;
+            const std::uint64_t task = program.first_task[r] + t;
+            sim::WorkCost& cost = costs[tasks.work[t]()];
+            cost.duration_s = s.timeline.end[task] - s.timeline.start[task];
+            cost.issue_to_end_s = cost.launch_s + cost.duration_s;
+        }
+    }
+    return costs;
+}
+
+/// The engines differ in what a collective costs and in nothing else: told SimGrid's costs, replay gives
+/// SimGrid's step.
+TEST(Engines, AgreeOnLoweredProgramsOnceTheyAgreeOnCollectives) {
+    for (const char* plan : {"{tp: 1, pp: 1, dp: 1}", "{tp: 4, pp: 1, dp: 1}", "{tp: 1, pp: 4, dp: 1}",
+                             "{tp: 1, pp: 1, dp: 4, overlap_grad_reduce: false}"}) {
+        const int gpus = std::string(plan) == "{tp: 1, pp: 1, dp: 1}" ? 1 : 4;
+        Experiment e = parse_experiment(
+            fmt::format(
+                "model: {{family: gpt, layers: 8, hidden: 1024, heads: 16, vocab: 8192, seq_length: 512}}\n"
+                "cluster: {{node: dgx-a100, gpus: {}, nodes: 1}}\n"
+                "parallel: {}\n"
+                "training: {{global_batch: 16, micro_batch: 1}}\n"
+                "granularity: layer\nengine: simgrid\n",
+                gpus, plan),
+            "engines.yaml");
+        Simulation s;
+        try {
+            s = simulate(e);
+        } catch (const MissingCapability&) {
+            GTEST_SKIP() << "built without SimGrid";
+        }
+        const double replayed = sim::replay(s.lowered.program, simgrid_costs(s)).makespan();
+        expect_close(replayed, s.timeline.makespan(), 1e-6, plan);
+    }
+}
+
 TEST(Summary, AddsUp) {
     std::mt19937 random(7);
     for (int i = 0; i < kDraws; ++i) {
