@@ -15,7 +15,7 @@
 namespace orrery::study {
 namespace {
 
-constexpr std::int64_t kMostActions = 20'000'000;
+constexpr std::int64_t kMostActions = 8'000'000;
 
 [[noreturn]] void fail(const Experiment& experiment, const std::string& key, const std::string& message) {
     throw InputError(experiment.where(key), key, message);

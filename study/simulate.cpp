@@ -31,7 +31,10 @@ schedules::Schedule schedule_of(const Experiment& experiment) {
 }
 
 sim::Timeline run_engine(const Experiment& experiment, const Simulation& s) {
-    if (experiment.engine == EngineKind::replay) return sim::replay(s.lowered.program, s.prices.costs);
+    if (experiment.engine == EngineKind::replay) {
+        return sim::replay_with_contention(s.lowered.program, s.prices.costs,
+                                           shared_overlap()->compute_slowdown);
+    }
     return sim::simulate_with_simgrid(s.lowered.program, s.prices.costs, experiment.cluster);
 }
 
