@@ -9,11 +9,13 @@
 
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
-#include "core/data_path.hpp"
+#include "core/error.hpp"
 #include "core/nearest_name.hpp"
 #include "models/parameters.hpp"
+#include "models/software.hpp"
 #include "models/zoo.hpp"
 #include "schedules/schedule.hpp"
+#include "sim/cost/calibration.hpp"
 #include "study/experiment.hpp"
 #include "topologies/cluster.hpp"
 
@@ -64,10 +66,25 @@ std::vector<Item> strategies() {
     return items;
 }
 
-std::vector<Item> files_in(std::string_view folder) {
+std::vector<Item> calibrations() {
     std::vector<Item> items;
-    for (const std::string& name : data_names(folder)) items.push_back({name, ""});
+    for (const std::string& name : sim::calibration_names()) {
+        items.push_back({name, "for " + sim::load_calibration(name).gpu});
+    }
     return items;
+}
+
+std::vector<Item> software() {
+    std::vector<Item> items;
+    for (const std::string& name : models::software_names()) {
+        items.push_back({name, models::load_software(name).description});
+    }
+    return items;
+}
+
+/// None is registered in this version.
+std::vector<Item> planners() {
+    return {};
 }
 
 struct Kind {
@@ -77,12 +94,9 @@ struct Kind {
 
 const std::vector<Kind>& kinds() {
     static const std::vector<Kind> all = {
-        {"models", models},
-        {"clusters", clusters},
-        {"schedules", schedules},
-        {"strategies", strategies},
-        {"calibrations", [] { return files_in("calibrations"); }},
-        {"software", [] { return files_in("models/software"); }},
+        {"models", models},         {"clusters", clusters}, {"schedules", schedules},
+        {"strategies", strategies}, {"planners", planners}, {"calibrations", calibrations},
+        {"software", software},
     };
     return all;
 }

@@ -23,7 +23,8 @@ struct Options {
 };
 
 int validate(const Options& options) {
-    if (options.runs.empty()) throw InputError({}, "--runs", "expected a table of recorded runs (a CSV file)");
+    if (options.runs.empty())
+        throw InputError({}, "--runs", "expected a table of recorded runs (a CSV file)");
     const report::Validation validation = study::validate_runs(csv::read(options.runs), options.jobs);
     if (!options.out.empty()) report::write_validation(options.out, validation);
     if (options.json) {
@@ -39,7 +40,8 @@ int validate(const Options& options) {
 
 Command add_validate(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("validate", "Predict recorded runs and compare with what was measured");
+    CLI::App* command =
+        app.add_subcommand("validate", "Predict recorded runs and compare with what was measured");
     command->add_option("--runs", options->runs, "Table of recorded runs, CSV")->type_name("FILE");
     command->add_option("--out", options->out, "Folder for result.json and report.html")->type_name("DIR");
     command->add_option("--jobs", options->jobs, "Threads (default: all cores)")->check(CLI::Range(0, 4096));

@@ -142,7 +142,8 @@ void attention_forward(const Operator& op, const LocalShape& shape, const Softwa
     const int e = shape.element();
     emit.gemm(a.batch_heads, shape.keys, shape.seq, op.head_dim, GemmLayout::tn, shape.precision);
     if (software.fused_softmax) {
-        emit.memory(MemoryFamily::softmax, 2.0 * e * a.score_elements);
+        // Megatron's upper-triangular kernel reads the unmasked half and writes the whole, zeros included.
+        emit.memory(MemoryFamily::softmax, 1.5 * e * a.score_elements);
     } else {
         emit.memory(MemoryFamily::elementwise, 2.0 * e * a.score_elements);  // scale
         emit.memory(MemoryFamily::elementwise, 2.0 * e * a.score_elements);  // mask
@@ -174,7 +175,7 @@ void attention_backward(const Operator& op, const LocalShape& shape, const Softw
     emit.gemm(a.batch_heads, op.head_dim, shape.keys, shape.seq, GemmLayout::nt,
               shape.precision);  // dV = P^T dO
     if (op.dropout > 0) emit.memory(MemoryFamily::elementwise, (2.0 * e + 1) * a.score_elements);
-    emit.memory(MemoryFamily::softmax, 3.0 * e * a.score_elements);
+    emit.memory(MemoryFamily::softmax, (software.fused_softmax ? 2.0 : 3.0) * e * a.score_elements);
     if (!software.fused_softmax) {
         emit.memory(MemoryFamily::elementwise, 2.0 * e * a.score_elements);  // mask
         emit.memory(MemoryFamily::elementwise, 2.0 * e * a.score_elements);  // scale

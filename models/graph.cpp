@@ -139,7 +139,10 @@ Layer head(const TransformerShape& s) {
     return layer;
 }
 
-double forward_flops(const Operator& op, double seq, bool causal_halved) {
+}  // namespace
+
+double forward_flops(const Operator& op, std::int64_t seq_length, bool causal_halved) {
+    const auto seq = static_cast<double>(seq_length);
     if (op.kind == OperatorKind::linear) {
         return 2 * seq * static_cast<double>(op.in_features) * static_cast<double>(op.out_features);
     }
@@ -149,8 +152,6 @@ double forward_flops(const Operator& op, double seq, bool causal_halved) {
     }
     return 0;
 }
-
-}  // namespace
 
 Model build_transformer(const TransformerShape& shape) {
     Model model{shape, {embedding(shape), block(shape), head(shape)}, {}};
@@ -165,8 +166,7 @@ double block_forward_flops(const Model& model, std::int64_t seq_length, bool cau
     for (const LayerNode& node : model.nodes) {
         const Layer& layer = model.types[static_cast<std::size_t>(node.type)];
         if (layer.kind != LayerKind::block) continue;
-        for (const Operator& op : layer.operators)
-            sum += forward_flops(op, static_cast<double>(seq_length), causal_halved);
+        for (const Operator& op : layer.operators) sum += forward_flops(op, seq_length, causal_halved);
     }
     return sum;
 }
@@ -175,7 +175,7 @@ double model_flops_per_sequence(const Model& model, std::int64_t seq_length, boo
     double sum = 0;
     for (const LayerNode& node : model.nodes) {
         for (const Operator& op : model.types[static_cast<std::size_t>(node.type)].operators) {
-            sum += forward_flops(op, static_cast<double>(seq_length), causal_halved);
+            sum += forward_flops(op, seq_length, causal_halved);
         }
     }
     return 3 * sum;

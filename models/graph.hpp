@@ -90,6 +90,10 @@ struct Model {
 /// transformer.
 Model build_transformer(const TransformerShape& shape);
 
+/// Matrix-product FLOPs of the operator's forward on one sequence, 2 per multiply-add; the attention core in
+/// full, or half of it where it is causal.
+double forward_flops(const Operator& op, std::int64_t seq_length, bool causal_halved);
+
 /// Model FLOPs of one sequence, forward and backward, without recomputation: three times the forward's matrix
 /// products (2 per multiply-add). Attention scores count in full, as Megatron's formula does (Narayanan et
 /// al. 2021, appendix), unless `causal_halved`.

@@ -16,4 +16,20 @@ int bytes_of(Precision precision) {
     return 4;
 }
 
+std::string_view to_string(Precision precision) {
+    switch (precision) {
+        case Precision::fp32:
+            return "fp32";
+        case Precision::tf32:
+            return "tf32";
+        case Precision::fp16:
+            return "fp16";
+        case Precision::bf16:
+            return "bf16";
+        case Precision::fp8:
+            return "fp8";
+    }
+    return "";
+}
+
 }  // namespace orrery

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace orrery {
 
@@ -12,6 +13,9 @@ enum class Precision : std::uint8_t { fp32, tf32, fp16, bf16, fp8 };
 
 /// Bytes of one element.
 int bytes_of(Precision precision);
+
+/// "bf16", ...
+std::string_view to_string(Precision precision);
 
 enum class KernelKind : std::uint8_t {
     gemm,          ///< batch x (m,n,k) matrix products

@@ -13,18 +13,32 @@ namespace orrery::parallel {
 
 using namespace sim;
 
+namespace {
+
+/// Blocks of each stage. Those that even division lacks come off the ends in turn, the last stage first.
+std::vector<int> blocks_per_stage(int blocks, int stages) {
+    std::vector<int> share(static_cast<std::size_t>(stages), (blocks + stages - 1) / stages);
+    int first = 0;
+    int last = stages - 1;
+    for (int missing = share[0] * stages - blocks; missing > 0; --missing) {
+        const bool from_the_end = (stages - 1 - last) <= first;
+        --share[static_cast<std::size_t>(from_the_end ? last-- : first++)];
+    }
+    return share;
+}
+
+}  // namespace
+
 std::vector<std::vector<int>> partition(const models::Model& model, int stages) {
     std::vector<int> blocks;
     for (int node = 0; node < static_cast<int>(model.nodes.size()); ++node) {
         if (model.layer(node).kind == models::LayerKind::block) blocks.push_back(node);
     }
-    std::vector<std::vector<int>> held(static_cast<std::size_t>(stages));
-    const int count = static_cast<int>(blocks.size());
-    int next = 0;
-    for (int stage = 0; stage < stages; ++stage) {
-        const int share = count / stages + (stage < count % stages ? 1 : 0);
-        for (int i = 0; i < share; ++i)
-            held[static_cast<std::size_t>(stage)].push_back(blocks[static_cast<std::size_t>(next++)]);
+    std::vector<std::vector<int>> held;
+    auto next = blocks.begin();
+    for (const int share : blocks_per_stage(static_cast<int>(blocks.size()), stages)) {
+        held.emplace_back(next, next + share);
+        next += share;
     }
     held.front().insert(held.front().begin(), 0);
     held.back().push_back(static_cast<int>(model.nodes.size()) - 1);

@@ -35,8 +35,9 @@ struct Lowered {
     std::vector<double> device_parameters;       ///< [pipeline device] on one tensor-parallel rank
 };
 
-/// Which nodes of the chain each virtual stage holds: blocks as evenly as possible, in order (stages that get
-/// one more come first), the embedding with the first stage and the head with the last.
+/// Which nodes of the chain each virtual stage holds, in order: blocks as evenly as possible, the embedding
+/// with the first stage and the head with the last. Where the blocks do not divide, the stages at the ends
+/// have one less, as Llama 3's 126 layers lay on 16 stages (Llama team 2024, section 3.3.2).
 std::vector<std::vector<int>> partition(const models::Model& model, int stages);
 
 /// Lowers the plan. The caller has checked the degrees (study/experiment); a schedule whose order cannot be

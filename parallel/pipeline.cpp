@@ -140,7 +140,7 @@ class DeviceLowering {
             moment.first_use = used_.insert(nodes[i]).second;
             moment.last_of_action = i + 1 == nodes.size();
             run_layer(action, moment, Pass::forward, Phase::forward);
-            hold_activations(nodes[i], i, nodes.size());
+            c_.rank.memory(c_.last_compute, MemoryKind::activations, kept_bytes(nodes, i));
             data_->after_forward(moment);
         }
     }
@@ -166,7 +166,10 @@ class DeviceLowering {
             .kind = KernelKind::host_only, .backward = true, .host_operations = c_.software.host.checkpoint};
         const TaskId gathered = data_->before_backward(moment);
         if (gathered) gates_.push_back(gathered);
-        if (host.host_operations > 0) flush({host}, label_of(action, Phase::recompute, nodes[i]));
+        if (host.host_operations > 0) {
+            add_compute(c_.interner.work(KernelSequence{{host}}),
+                        label_of(action, Phase::recompute, nodes[i]), true);
+        }
         run_layer(action, moment, Pass::forward, Phase::recompute);
         c_.rank.memory(c_.last_compute, MemoryKind::activations, saved_bytes(nodes[i]));
         recomputed_now_.insert(nodes[i]);
@@ -177,7 +180,7 @@ class DeviceLowering {
         moment.last_of_action = i == 0;
         moment.last_backward = completes_gradient(action) && backwards_left_[action.stage] == 0;
         run_layer(action, moment, pass, phase_of(action.kind));
-        if (pass != Pass::backward_input) release_activations(nodes[i], i, nodes.size());
+        if (pass != Pass::backward_input) release_activations(nodes, i);
         if (completes_gradient(action)) data_->after_backward(moment);
     }
 
@@ -186,63 +189,91 @@ class DeviceLowering {
                                                                            : data_->before_backward(moment);
         if (gathered) gates_.push_back(gathered);
         const TaskLabel label = label_of(action, phase, moment.node);
-        std::vector<Kernel> run;
-        for (const Step& step : steps_of(moment.node, pass)) {
+        for (const PreparedStep& step : prepared_steps(moment.node, pass)) {
             switch (step.kind) {
                 case Step::Kind::kernel:
-                    run.push_back(step.kernel);
+                    add_compute(step.work, label, step.gated);
                     break;
                 case Step::Kind::collective: {
-                    flush(run, label);
-                    run.clear();
-                    const TaskLabel named =
-                        c_.label(phase, std::string(to_string(step.collective)), action.micro_batch,
-                                 moment.node, action.stage / schedule_.devices, action.slice);
-                    last_tp_ = c_.collective(StreamKind::tp, {RoleKind::tp}, step.collective, step.bytes,
-                                             c_.tp_group(), named, c_.last_compute);
+                    TaskLabel named = label;
+                    named.name = step.name;
+                    last_tp_ = c_.rank.add_operation(c_.rank.stream(StreamKind::tp), step.work, tp_slot(),
+                                                     named, {c_.last_compute});
                     break;
                 }
                 case Step::Kind::wait:
-                    flush(run, label);
-                    run.clear();
                     if (last_tp_) gates_.push_back(std::exchange(last_tp_, {}));
                     break;
             }
         }
-        flush(run, label);
     }
 
-    /// Kernels on the compute stream, behind everything that has been waited for since the last ones.
-    void flush(const std::vector<Kernel>& kernels, const TaskLabel& label) {
-        if (kernels.empty()) return;
-        if (c_.options.kernel_granularity) {
-            bool first = true;
-            for (const Kernel& kernel : kernels) {
-                add_compute({kernel}, label, first);
-                first = false;
-            }
-        } else {
-            add_compute(kernels, label, true);
-        }
-    }
+    std::uint32_t tp_slot() { return c_.rank.slot({RoleKind::tp}); }
 
-    void add_compute(const std::vector<Kernel>& kernels, const TaskLabel& label, bool gated) {
-        c_.last_compute = c_.rank.add(c_.rank.stream(StreamKind::compute),
-                                      c_.interner.work(KernelSequence{kernels}), label, {});
+    /// A task on the compute stream; a gated one stands behind everything that has been waited for since the
+    /// last.
+    void add_compute(WorkId work, const TaskLabel& label, bool gated) {
+        c_.last_compute = c_.rank.add(c_.rank.stream(StreamKind::compute), work, label, {});
         if (!gated) return;
         for (TaskId gate : gates_) c_.rank.depend(gate);
         gates_.clear();
         for (TaskId send : std::exchange(blocking_sends_, {})) c_.rank.depend(send);
     }
 
-    const std::vector<Step>& steps_of(int node, Pass pass) {
+    // --- what a layer type's pass consists of, made once ---
+
+    struct PreparedStep {
+        Step::Kind kind = Step::Kind::kernel;
+        WorkId work;
+        std::int32_t name = 0;  ///< of a collective
+        bool gated = false;     ///< the first kernels after a communication
+    };
+
+    const std::vector<PreparedStep>& prepared_steps(int node, Pass pass) {
         const int type = c_.model.nodes[static_cast<std::size_t>(node)].type;
-        const auto [it, fresh] = steps_.try_emplace({type, pass});
-        if (fresh) {
-            it->second = layer_steps(c_.model.types[static_cast<std::size_t>(type)], c_.shape, c_.software,
-                                     pass, selective());
-        }
+        const auto [it, fresh] = prepared_.try_emplace({type, pass});
+        if (fresh) it->second = prepare(c_.model.types[static_cast<std::size_t>(type)], pass);
         return it->second;
+    }
+
+    std::vector<PreparedStep> prepare(const models::Layer& layer, Pass pass) {
+        std::vector<PreparedStep> prepared;
+        std::vector<Kernel> run;
+        const auto flush = [&] {
+            prepare_kernels(run, prepared);
+            run.clear();
+        };
+        for (const Step& step : layer_steps(layer, c_.shape, c_.software, pass, selective())) {
+            if (step.kind == Step::Kind::kernel) {
+                run.push_back(step.kernel);
+                continue;
+            }
+            flush();
+            PreparedStep one{.kind = step.kind};
+            if (step.kind == Step::Kind::collective) {
+                const Collective work{step.collective, step.bytes, c_.interner.group(c_.tp_group()),
+                                      c_.software.host.collective};
+                one.work = c_.interner.work(work);
+                one.name = c_.interner.name(std::string(to_string(step.collective)));
+            }
+            prepared.push_back(one);
+        }
+        flush();
+        return prepared;
+    }
+
+    /// One task for all of them, or one each.
+    void prepare_kernels(const std::vector<Kernel>& run, std::vector<PreparedStep>& prepared) {
+        if (run.empty()) return;
+        if (!c_.options.kernel_granularity) {
+            prepared.push_back({.work = c_.interner.work(KernelSequence{run}), .gated = true});
+            return;
+        }
+        bool first = true;
+        for (const Kernel& kernel : run) {
+            prepared.push_back(
+                {.work = c_.interner.work(KernelSequence{{kernel}}), .gated = std::exchange(first, false)});
+        }
     }
 
     // --- recomputation and activations ---
@@ -269,37 +300,28 @@ class DeviceLowering {
         return i - block_index(nodes, i) % t.recompute_layers;
     }
 
-    [[nodiscard]] double saved_bytes(int node) const {
-        double sum = 0;
-        for (const models::Operator& op : c_.model.layer(node).operators) {
-            sum += models::saved_activation_bytes(op, c_.shape, c_.software, selective());
+    [[nodiscard]] double saved_bytes(int node) {
+        const int type = c_.model.nodes[static_cast<std::size_t>(node)].type;
+        const auto [it, fresh] = saved_.try_emplace(type, 0.0);
+        if (fresh) {
+            for (const models::Operator& op : c_.model.types[static_cast<std::size_t>(type)].operators) {
+                it->second += models::saved_activation_bytes(op, c_.shape, c_.software, selective());
+            }
         }
-        return sum;
+        return it->second;
     }
 
     /// What the forward keeps: everything, or the input of each recomputed unit.
-    [[nodiscard]] double kept_bytes(int node, std::size_t i, const std::vector<int>& nodes) const {
-        if (!recomputed(nodes, static_cast<int>(i))) return saved_bytes(node);
+    [[nodiscard]] double kept_bytes(const std::vector<int>& nodes, std::size_t i) {
+        if (!recomputed(nodes, static_cast<int>(i))) return saved_bytes(nodes[i]);
         if (recompute_unit_begin(nodes, static_cast<int>(i)) != static_cast<int>(i)) return 0;
         return c_.shape.element() * c_.shape.divided_tokens() * static_cast<double>(c_.model.shape.hidden);
     }
 
-    void hold_activations(int node, std::size_t i, std::size_t) {
-        const double bytes = kept_bytes(node, i, stage_nodes_of(node));
-        c_.rank.memory(c_.last_compute, MemoryKind::activations, bytes);
-    }
-
-    void release_activations(int node, std::size_t i, std::size_t) {
-        double bytes = kept_bytes(node, i, stage_nodes_of(node));
-        if (recomputed_now_.erase(node) > 0) bytes += saved_bytes(node);
+    void release_activations(const std::vector<int>& nodes, std::size_t i) {
+        double bytes = kept_bytes(nodes, i);
+        if (recomputed_now_.erase(nodes[i]) > 0) bytes += saved_bytes(nodes[i]);
         c_.rank.memory(c_.last_compute, MemoryKind::activations, -bytes);
-    }
-
-    const std::vector<int>& stage_nodes_of(int node) const {
-        for (const std::vector<int>& nodes : stage_layers_) {
-            if (std::find(nodes.begin(), nodes.end(), node) != nodes.end()) return nodes;
-        }
-        return stage_layers_.front();
     }
 
     // --- transfers ---
@@ -322,7 +344,7 @@ class DeviceLowering {
                      (sending ? "send to " : "receive from ") + std::to_string(peer), transfer.micro_batch,
                      -1, transfer.stage / schedule_.devices, transfer.slice);
         const StreamId stream =
-            c_.rank.stream(sending ? StreamKind::pp_send : StreamKind::pp_recv, peer * 4 + channel.index);
+            c_.rank.stream(sending ? StreamKind::pp_send : StreamKind::pp_recv, peer, channel.index);
         const Role role{RoleKind::pipeline, channel.from, channel.to, channel.index};
         return c_.rank.add_operation(stream, c_.interner.work(work), c_.rank.slot(role), label, {after});
     }
@@ -392,7 +414,8 @@ class DeviceLowering {
     const Transfers& transfers_;
     std::unique_ptr<DataParallel> data_;
 
-    std::map<std::pair<int, Pass>, std::vector<Step>> steps_;
+    std::map<std::pair<int, Pass>, std::vector<PreparedStep>> prepared_;  ///< by layer type
+    std::map<int, double> saved_;                                         ///< bytes, by layer type
     std::map<int, int> backwards_left_;
     std::set<int> used_;
     std::set<int> recomputed_now_;

@@ -67,7 +67,7 @@ struct Plan {
     std::string schedule = "1f1b";
     std::string schedule_variant;
     /// How operators become kernels, and what the host pays for them: a name in models/software.
-    std::string software = "megatron-lm";
+    std::string software = "megatron-core";
 };
 
 }  // namespace orrery::parallel

@@ -65,8 +65,9 @@ std::uint32_t Interner::group(std::vector<std::uint32_t> devices) {
     return it->second;
 }
 
-StreamId RankBuilder::stream(StreamKind kind, int peer) {
-    const auto [it, fresh] = streams_.emplace(std::pair(kind, peer), StreamId(program.streams.size()));
+StreamId RankBuilder::stream(StreamKind kind, int peer, int channel) {
+    const auto [it, fresh] =
+        streams_.emplace(std::tuple(kind, peer, channel), StreamId(program.streams.size()));
     if (fresh) program.streams.push_back({kind, static_cast<std::int16_t>(peer)});
     return it->second;
 }

@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <map>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -59,7 +60,8 @@ class Interner {
 /// Appends tasks to one RankProgram.
 class RankBuilder {
   public:
-    sim::StreamId stream(sim::StreamKind kind, int peer = -1);
+    /// `channel` tells apart streams to the same peer.
+    sim::StreamId stream(sim::StreamKind kind, int peer = -1, int channel = 0);
     std::uint32_t slot(const Role& role);
 
     /// A kernel or copy task.
@@ -83,7 +85,7 @@ class RankBuilder {
     std::vector<std::uint32_t> operations;  ///< [slot] operations added so far
 
   private:
-    std::map<std::pair<sim::StreamKind, int>, sim::StreamId> streams_;
+    std::map<std::tuple<sim::StreamKind, int, int>, sim::StreamId> streams_;
 };
 
 /// Ranks and communicators around finished rank programs (one per pipeline device). `fold`: one simulated

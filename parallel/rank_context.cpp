@@ -18,7 +18,8 @@ double RankContext::parameters_of(int node) const {
 }
 
 int RankContext::reduction_element() const {
-    return plan.training.reduce_in_compute_precision ? shape.element() : bytes_of(software.gradient_reduction);
+    return plan.training.reduce_in_compute_precision ? shape.element()
+                                                     : bytes_of(software.gradient_reduction);
 }
 
 double RankContext::device_parameters() const {

@@ -16,7 +16,7 @@ using ByteSink = std::function<void(std::string_view)>;
 class GzipWriter {
   public:
     /// `level` 1 (fast) to 9 (small). Throws std::runtime_error when zlib cannot start.
-    explicit GzipWriter(ByteSink sink, int level = 4);
+    explicit GzipWriter(ByteSink sink, int level = 3);
     ~GzipWriter();
     GzipWriter(const GzipWriter&) = delete;
     GzipWriter& operator=(const GzipWriter&) = delete;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <cstdint>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -13,6 +15,11 @@ namespace {
 
 constexpr std::size_t kPiece = std::size_t{1} << 16;
 
+/// Times are written as microseconds with three decimals, from whole nanoseconds: exact and quick.
+std::int64_t nanoseconds(double seconds) {
+    return std::llround(seconds * 1e9);
+}
+
 std::string json_string(const std::string& text) {
     return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
@@ -22,7 +29,10 @@ class TraceWriter {
     TraceWriter(const sim::Program& program, const sim::Timeline& timeline, const ByteSink& sink)
         : program_(program), timeline_(timeline), sink_(sink) {
         for (const std::string& name : program.names) names_.push_back(json_string(name));
-        for (const sim::Work& work : program.works) bytes_.push_back(bytes_of(work));
+        for (const sim::Work& work : program.works) {
+            const double size = bytes_of(work);
+            bytes_.push_back(size > 0 ? fmt::format(",\"bytes\":{:.0f}", size) : "");
+        }
     }
 
     void begin(const std::string& note) {
@@ -58,6 +68,8 @@ class TraceWriter {
         if (buffer_.size() >= kPiece) flush();
     }
 
+    void append(const std::string& text) { buffer_.append(text.data(), text.data() + text.size()); }
+
     void flush() {
         sink_({buffer_.data(), buffer_.size()});
         buffer_.clear();
@@ -82,27 +94,26 @@ class TraceWriter {
 
     void event(sim::RankId rank, const sim::RankProgram& tasks, sim::TaskId task) {
         const std::uint64_t global = program_.first_task[rank()] + task.value;
-        const double start_us = timeline_.start[global] * 1e6;
-        const double duration_us = timeline_.end[global] * 1e6 - start_us;
+        const std::int64_t start_ns = nanoseconds(timeline_.start[global]);
+        const std::int64_t duration_ns = nanoseconds(timeline_.end[global]) - start_ns;
         const sim::TaskLabel& label = tasks.label[task()];
         next();
-        out("{{\"ph\":\"X\",\"pid\":{},\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},\"name\":{},\"cat\":\"{}\","
-            "\"args\":{{",
-            rank.value, tasks.stream[task()].value, start_us, duration_us,
-            names_[static_cast<std::size_t>(label.name)], sim::to_string(label.phase));
-        out("\"phase\":\"{}\",\"chunk\":{}", sim::to_string(label.phase), label.chunk);
+        out("{{\"ph\":\"X\",\"pid\":{},\"tid\":{},\"ts\":{}.{:03},\"dur\":{}.{:03},\"name\":{},\"cat\":\"{}"
+            "\"",
+            rank.value, tasks.stream[task()].value, start_ns / 1000, start_ns % 1000, duration_ns / 1000,
+            duration_ns % 1000, names_[static_cast<std::size_t>(label.name)], sim::to_string(label.phase));
+        out(",\"args\":{{\"phase\":\"{}\",\"chunk\":{}", sim::to_string(label.phase), label.chunk);
         if (label.micro_batch >= 0) out(",\"micro_batch\":{}", label.micro_batch);
         if (label.slice > 0) out(",\"slice\":{}", label.slice);
         if (label.layer >= 0) out(",\"layer\":{}", label.layer);
-        const double size = bytes_[tasks.work[task()]()];
-        if (size > 0) out(",\"bytes\":{:.0f}", size);
+        append(bytes_[tasks.work[task()]()]);
         out("}}}}");
-        flow(rank, tasks, task, start_us, duration_us);
+        flow(rank, tasks, task, start_ns, duration_ns);
     }
 
     /// A send starts an arrow, its receive ends it; the operation of the communicator names the pair.
-    void flow(sim::RankId rank, const sim::RankProgram& tasks, sim::TaskId task, double start_us,
-              double duration_us) {
+    void flow(sim::RankId rank, const sim::RankProgram& tasks, sim::TaskId task, std::int64_t start_ns,
+              std::int64_t duration_ns) {
         const sim::StreamKind kind = tasks.streams[tasks.stream[task()]()].kind;
         const bool send = kind == sim::StreamKind::pp_send;
         if (!send && kind != sim::StreamKind::pp_recv) return;
@@ -110,19 +121,20 @@ class TraceWriter {
         const sim::CommunicatorId communicator =
             program_.ranks[rank()].communicators[tasks.communicator_slot[task()]];
         if (program_.communicators[communicator()].members.size() != 2) return;
+        // An arrow ends at the task that encloses its time: the middle of the receive.
+        const std::int64_t at_ns = send ? start_ns : start_ns + duration_ns / 2;
         next();
-        out("{{\"ph\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.3f},\"name\":\"send\",\"cat\":\"send\",\"id\":"
+        out("{{\"ph\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{}.{:03},\"name\":\"send\",\"cat\":\"send\",\"id\":"
             "\"{}.{}\"{}}}",
-            send ? 's' : 'f', rank.value, tasks.stream[task()].value,
-            send ? start_us : start_us + duration_us / 2, communicator.value, tasks.sequence[task()],
-            send ? "" : ",\"bp\":\"e\"");
+            send ? 's' : 'f', rank.value, tasks.stream[task()].value, at_ns / 1000, at_ns % 1000,
+            communicator.value, tasks.sequence[task()], send ? "" : ",\"bp\":\"e\"");
     }
 
     const sim::Program& program_;
     const sim::Timeline& timeline_;
     const ByteSink& sink_;
     std::vector<std::string> names_;
-    std::vector<double> bytes_;
+    std::vector<std::string> bytes_;  ///< [work] ",\"bytes\":N", or empty
     fmt::memory_buffer buffer_;
     bool first_ = true;
 };

@@ -52,6 +52,15 @@ std::string scaled(double value) {
     return with_unit(value, 1000, kNames);
 }
 
+std::string trimmed(const std::string& number_with_unit) {
+    const std::size_t point = number_with_unit.find('.');
+    if (point == std::string::npos) return number_with_unit;
+    const std::size_t end = std::min(number_with_unit.find(' ', point), number_with_unit.size());
+    std::size_t last = number_with_unit.find_last_not_of('0', end - 1);
+    if (last == point) --last;
+    return number_with_unit.substr(0, last + 1) + number_with_unit.substr(end);
+}
+
 std::string grouped(std::int64_t value) {
     std::string digits = std::to_string(value);
     const std::size_t first = digits[0] == '-' ? 1 : 0;

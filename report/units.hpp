@@ -21,6 +21,8 @@ std::string grouped(std::int64_t value);
 std::string percent(double fraction);
 /// +3.2%, -0.5%
 std::string signed_percent(double fraction);
+/// "5.00 s" as "5 s", "1.50 GiB" as "1.5 GiB": for the ticks of an axis, which are round numbers.
+std::string trimmed(const std::string& number_with_unit);
 /// `digits` significant digits, never in exponent form: 142, 45.2, 0.0312.
 std::string significant(double value, int digits = 3);
 

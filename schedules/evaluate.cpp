@@ -176,12 +176,23 @@ class Replay {
         }
     }
 
-    double ready_time(const Action& action) const {
+    /// Earliest start of one member of a unit; what another member of it provides does not count.
+    double ready_time(const std::vector<Action>& order, Unit unit, std::size_t i) const {
         double ready = 0;
-        for_each_need(action, [&](double end, double delay, ActionKind, int, int) {
+        for_each_need(order[i], [&](double end, double delay, ActionKind kind, int stage, int slice) {
+            if (end == kNever && provides(order, unit, i, kind, stage, slice)) return;
             ready = std::max(ready, end + delay);
         });
         return ready;
+    }
+
+    static bool provides(const std::vector<Action>& order, Unit unit, std::size_t asking, ActionKind kind,
+                         int stage, int slice) {
+        for (std::size_t i = unit.first; i < unit.last; ++i)
+            if (i != asking && order[i].kind == kind && order[i].stage == stage && order[i].slice == slice &&
+                order[i].micro_batch == order[asking].micro_batch)
+                return true;
+        return false;
     }
 
     Unit next_unit(int device) const {
@@ -199,12 +210,21 @@ class Replay {
             const Unit unit = next_unit(device);
             double ready = 0;
             for (std::size_t i = unit.first; i < unit.last; ++i)
-                ready = std::max(ready, ready_time(order[i]));
+                ready = std::max(ready, ready_time(order, unit, i));
             if (ready == kNever) return;
             run_unit(device, unit, ready);
             for (std::size_t i = unit.first; i < unit.last; ++i) wake(order[i], awake);
             next_[device] = unit.last;
         }
+    }
+
+    /// A forward with a backward; not the doubled forward of Chimera.
+    static bool overlaps_directions(const std::vector<Action>& order, Unit unit) {
+        bool forward = false;
+        bool backward = false;
+        for (std::size_t i = unit.first; i < unit.last; ++i)
+            (order[i].kind == ActionKind::forward ? forward : backward) = true;
+        return forward && backward;
     }
 
     void run_unit(int device, Unit unit, double ready) {
@@ -214,7 +234,7 @@ class Replay {
         if (transfer) start = std::max(start, copy_free_[device]);
         double length = 0;
         for (std::size_t i = unit.first; i < unit.last; ++i) length += duration(order[i]);
-        if (unit.last - unit.first > 1 && times_.overlapped) length = *times_.overlapped;
+        if (times_.overlapped && overlaps_directions(order, unit)) length = *times_.overlapped;
         const double end = start + length;
         for (std::size_t i = unit.first; i < unit.last; ++i) {
             result_.start[device][i] = start;
@@ -248,9 +268,10 @@ class Replay {
         const Unit unit = next_unit(device);
         std::pair<Action, Action> unmet;
         for (std::size_t i = unit.first; i < unit.last; ++i) {
-            const Action& action = schedule_.orders[device][i];
+            const std::vector<Action>& order = schedule_.orders[device];
+            const Action& action = order[i];
             for_each_need(action, [&](double end, double, ActionKind kind, int stage, int slice) {
-                if (end != kNever) return;
+                if (end != kNever || provides(order, unit, i, kind, stage, slice)) return;
                 unmet = {action, action};
                 unmet.second.kind = kind;
                 unmet.second.stage = stage;

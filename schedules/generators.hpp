@@ -32,6 +32,8 @@ Schedule pipedream_2bw(const PipelineShape& shape);
 Schedule bpipe(const PipelineShape& shape);
 Schedule varuna(const PipelineShape& shape);
 Schedule graphpipe(const PipelineShape& shape);
+Schedule distmm(const PipelineShape& shape);
+Schedule dynapipe(const PipelineShape& shape);
 Schedule dual_pipe(const PipelineShape& shape);
 Schedule dual_pipe_v(const PipelineShape& shape);
 

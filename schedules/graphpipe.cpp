@@ -7,6 +7,10 @@
 // The bare schedule's graph is `branches` chains of equal length that join into a trunk: the variant
 // "BRANCHESxLENGTH" (for p stages the trunk is the remaining p - BRANCHES*LENGTH, at least one); by default
 // two branches and a trunk of one or two stages.
+//
+// DistMM (Huang et al. 2024): the branches are the towers of a contrastive model, one a modality, and the
+// trunk computes a loss over the whole batch. No backward can start before every micro-batch has reached it:
+// all forwards, then all backwards, the towers side by side. Bubble: as above; every activation is held.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -25,7 +29,7 @@ struct Branches {
     int length = 0;
 };
 
-Branches parse_branches(const PipelineShape& shape) {
+Branches parse_branches(std::string_view name, const PipelineShape& shape) {
     if (shape.variant.empty()) return shape.devices < 3 ? Branches{} : Branches{2, (shape.devices - 1) / 2};
     Branches branches;
     const char* const end = shape.variant.data() + shape.variant.size();
@@ -36,9 +40,9 @@ Branches parse_branches(const PipelineShape& shape) {
         branches.length < 1 || branches.count >= shape.devices || branches.length >= shape.devices ||
         branches.count * branches.length >= shape.devices)
         throw InputError({}, "variant",
-                         fmt::format("graphpipe expects BRANCHESxLENGTH with fewer than {} stages in the "
+                         fmt::format("{} expects BRANCHESxLENGTH with fewer than {} stages in the "
                                      "branches, such as 2x1, not '{}'",
-                                     shape.devices, shape.variant.substr(0, 40)));
+                                     name, shape.devices, shape.variant.substr(0, 40)));
     return branches;
 }
 
@@ -66,14 +70,30 @@ std::vector<int> depths_to_end(const std::vector<std::vector<int>>& stage_inputs
     return depth;
 }
 
+namespace {
+
+Schedule on_branches(std::string_view name, const PipelineShape& shape) {
+    Schedule schedule = empty_schedule(name, shape);
+    require_chunks(name, shape, 1);
+    require_whole_sequences(name, shape);
+    schedule.stage_inputs = branched_inputs(shape.devices, parse_branches(name, shape));
+    return schedule;
+}
+
+}  // namespace
+
 Schedule graphpipe(const PipelineShape& shape) {
-    Schedule schedule = empty_schedule("graphpipe", shape);
-    require_chunks("graphpipe", shape, 1);
-    require_whole_sequences("graphpipe", shape);
-    schedule.stage_inputs = branched_inputs(shape.devices, parse_branches(shape));
+    Schedule schedule = on_branches("graphpipe", shape);
     const std::vector<int> depth = depths_to_end(schedule.stage_inputs);
     for (int stage = 0; stage < shape.devices; ++stage)
         append_one_f_one_b(schedule.orders[stage], stage, shape.micro_batches, depth[stage] - 1);
+    return schedule;
+}
+
+Schedule distmm(const PipelineShape& shape) {
+    Schedule schedule = on_branches("distmm", shape);
+    for (int stage = 0; stage < shape.devices; ++stage)
+        append_one_f_one_b(schedule.orders[stage], stage, shape.micro_batches, shape.micro_batches);
     return schedule;
 }
 

@@ -33,7 +33,8 @@ enum class ActionKind : std::uint8_t {
 };
 
 /// One action of one device. Two actions with the same non-negative `overlap` value on the same device are
-/// started together and run as one overlapped unit (DualPipe's F&B, Megatron's combined 1F1B).
+/// started together and run as one overlapped unit (DualPipe's F&B, Megatron's combined 1F1B; Chimera's
+/// doubled forward).
 struct Action {
     ActionKind kind = ActionKind::forward;
     std::int32_t micro_batch = 0;

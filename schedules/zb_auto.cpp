@@ -2,6 +2,8 @@
 //
 // ZB-1p, ZB-2p and everything between: the search of zb_auto.hpp with the shape's times and memory limit.
 // Without a limit the schedule's own is 2p micro-batches (ZB-2p), where the bubble of equal times vanishes.
+// Variant "exact" goes on from the heuristic's order to the optimum (zb_exact.hpp), as far as its budget of
+// partial schedules reaches: proven for about p = 3, m = 4; beyond, the best found.
 #include "schedules/zb_auto.hpp"
 
 #include <fmt/format.h>
@@ -12,6 +14,7 @@
 #include "core/error.hpp"
 #include "schedules/generators.hpp"
 #include "schedules/placement.hpp"
+#include "schedules/zb_exact.hpp"
 
 namespace orrery::schedules {
 namespace {
@@ -258,7 +261,11 @@ Schedule zb_auto(const PipelineShape& shape) {
     Schedule schedule = empty_schedule("zb-auto", shape);
     require_chunks("zb-auto", shape, 1);
     require_whole_sequences("zb-auto", shape);
-    schedule.orders = zero_bubble_heuristic(zero_bubble_problem(shape)).orders;
+    const bool exact = require_variant("zb-auto", shape, {"heuristic", "exact"}) == "exact";
+    const ZeroBubbleProblem problem = zero_bubble_problem(shape);
+    ZeroBubbleOrder found = zero_bubble_heuristic(problem);
+    if (exact) found = zero_bubble_exact(problem, std::move(found)).best;
+    schedule.orders = std::move(found.orders);
     return schedule;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <utility>
 
 #include "core/data_path.hpp"
@@ -14,17 +15,6 @@
 
 namespace orrery::study {
 namespace {
-
-/// Runs `load`, whose errors without a place happened because of this key.
-template <class Load>
-auto at_key(const Experiment& experiment, const std::string& key, const Load& load) {
-    try {
-        return load();
-    } catch (const InputError& error) {
-        if (!error.where.file.empty()) throw;
-        throw InputError(experiment.where(key), key, error.message);
-    }
-}
 
 /// How many nodes, and how many GPUs on each.
 std::pair<int, int> nodes_and_gpus(const Experiment& experiment, const ClusterChoice& choice,
@@ -42,18 +32,21 @@ std::pair<int, int> nodes_and_gpus(const Experiment& experiment, const ClusterCh
     return {nodes, gpus / nodes};
 }
 
+/// A name stays a name; a path is looked up beside the experiment's file. Throws InputError at the key when
+/// there is neither.
+std::string data_name(const Experiment& experiment, const std::string& key, const std::string& word,
+                      std::string_view folder, const std::string& written) {
+    const std::string file = data_file(folder, written, word, experiment.where(key), key).string();
+    const bool is_path = written.find('/') != std::string::npos || written.ends_with("ml");
+    return is_path ? file : written;
+}
+
 topologies::Cluster cluster_of(const Experiment& experiment, const ClusterChoice& choice) {
-    const Location where = experiment.where("cluster.node");
-    // A path is looked up beside the experiment's file.
-    const bool is_path = choice.node.find('/') != std::string::npos || choice.node.ends_with(".yaml");
-    const std::string node =
-        is_path ? data_file("topologies/zoo", choice.node, "node", where, "cluster.node").string()
-                : choice.node;
-    topologies::Cluster cluster =
-        at_key(experiment, "cluster.node", [&] { return topologies::make_cluster(node, 1); });
+    const std::string node = data_name(experiment, "cluster.node", "node", "topologies/zoo", choice.node);
+    topologies::Cluster cluster = topologies::make_cluster(node, 1);
     if (!choice.fabric.empty()) {
-        cluster.fabric =
-            at_key(experiment, "cluster.fabric", [&] { return topologies::load_fabric(choice.fabric); });
+        cluster.fabric = topologies::load_fabric(
+            data_name(experiment, "cluster.fabric", "fabric", "topologies/zoo/fabrics", choice.fabric));
     }
     const int gpus_of_node = cluster.node.gpus;
     std::tie(cluster.nodes, cluster.node.gpus) = nodes_and_gpus(experiment, choice, gpus_of_node);
@@ -71,6 +64,7 @@ topologies::Cluster cluster_of(const Experiment& experiment, const ClusterChoice
     replace(cluster.node.gpu_link_latency_s, choice.gpu_link_latency_s);
     replace(cluster.node.gpu.memory_bytes, choice.gpu_memory_bytes);
     replace(cluster.fabric.oversubscription, choice.oversubscription);
+    if (!choice.collectives.empty()) cluster.node.collectives = choice.collectives;
     return cluster;
 }
 
@@ -96,6 +90,10 @@ parallel::Plan plan_of(const Experiment& experiment, const ExperimentFile& file)
     plan.training.recompute = file.training.recompute.policy;
     plan.training.recompute_method = file.training.recompute.method;
     plan.training.recompute_layers = file.training.recompute.layers;
+    // Hybrid sharding shards inside a node where nothing else is said.
+    if (plan.parallel.sharding == parallel::DataSharding::hybrid && plan.parallel.sharding_group == 0) {
+        plan.parallel.sharding_group = std::gcd(plan.parallel.dp, experiment.cluster.node.gpus);
+    }
     if (plan.training.seq_length == 0) plan.training.seq_length = experiment.model.seq_length;
     plan.schedule = file.schedule.name;
     plan.schedule_variant = file.schedule.variant;
@@ -121,9 +119,18 @@ Experiment read_experiment(yaml::Node document, std::span<const std::string> ove
     experiment.document = std::move(document);
     experiment.cluster = cluster_of(experiment, file.cluster);
     experiment.plan = plan_of(experiment, file);
+    // A table of learned positions is as long as the sequences it is trained on.
+    if (experiment.model.position == models::PositionKind::learned) {
+        experiment.model.seq_length =
+            std::max(experiment.model.seq_length, experiment.plan.training.seq_length);
+    }
     const schedules::ScheduleEntry& schedule = schedule_of(experiment, experiment.plan.schedule);
     experiment.plan.parallel.vpp = file.schedule.vpp.value_or(schedule.default_chunks);
     if (experiment.calibration.empty()) experiment.calibration = experiment.cluster.node.gpu.name;
+    experiment.calibration =
+        data_name(experiment, "calibration", "calibration", "calibrations", experiment.calibration);
+    experiment.plan.software =
+        data_name(experiment, "software", "software", "models/software", experiment.plan.software);
     check_experiment(experiment);
     return experiment;
 }

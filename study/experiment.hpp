@@ -28,6 +28,7 @@
 namespace orrery::study {
 
 enum class EngineKind : std::uint8_t { replay, simgrid };
+std::string_view to_string(EngineKind engine);
 
 /// What one task of the program is.
 enum class Granularity : std::uint8_t {

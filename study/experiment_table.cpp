@@ -72,6 +72,9 @@ schema::Table<ClusterChoice> make_cluster_table() {
                  .unit("bytes")
                  .otherwise("the GPU's")
                  .describe("Memory of a GPU."),
+             Field::text("collectives", &C::collectives)
+                 .otherwise("the node's")
+                 .describe("How collectives run: a name in calibrations/collectives, or ideal."),
              Field::number("oversubscription", &C::oversubscription)
                  .at_least(1)
                  .at_most(1e6)

@@ -24,6 +24,7 @@ struct ClusterChoice {
     std::optional<double> gpu_link_latency_s;
     std::optional<double> gpu_memory_bytes;
     std::optional<double> oversubscription;
+    std::string collectives;
 };
 
 struct ParallelChoice {

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/error.hpp"
 #include "models/graph.hpp"
 #include "study/simulate.hpp"
 
@@ -51,6 +52,22 @@ constexpr std::array kNodes{
     NodeRule{"b200", "", "dgx-b200"},
 };
 
+/// The largest value a column may hold: what an experiment's file allows too. Products stay exact.
+struct LargestValue {
+    std::string_view column;
+    long long value;
+};
+constexpr std::array kLargest{
+    LargestValue{"layers", 100'000},         LargestValue{"hidden", 1'000'000},
+    LargestValue{"ffn_hidden", 10'000'000},  LargestValue{"heads", 100'000},
+    LargestValue{"kv_heads", 100'000},       LargestValue{"vocab", 100'000'000},
+    LargestValue{"seq_length", 100'000'000}, LargestValue{"gpus", 1'000'000},
+    LargestValue{"tp", 1'000'000},           LargestValue{"pp", 4'096},
+    LargestValue{"dp", 1'000'000},           LargestValue{"vpp", 1'024},
+    LargestValue{"micro_batch", 100'000},    LargestValue{"microbatches", 1'000'000},
+};
+constexpr long long kLargestOther = 1'000'000'000;
+
 bool contains(std::string_view text, std::string_view part) {
     return text.find(part) != std::string_view::npos;
 }
@@ -77,11 +94,24 @@ class Interpreter {
 
   private:
     [[nodiscard]] const std::string& cell(std::string_view name) const { return table_.cell(row_, name); }
+    /// The cell, or none where it is empty. Throws InputError when it is out of range.
+    [[nodiscard]] std::optional<long long> given(std::string_view name) const {
+        const auto value = table_.integer(row_, name);
+        if (!value) return std::nullopt;
+        const auto* largest = std::find_if(kLargest.begin(), kLargest.end(),
+                                           [name](const LargestValue& each) { return each.column == name; });
+        const long long most = largest == kLargest.end() ? kLargestOther : largest->value;
+        if (*value < 0 || *value > most) {
+            throw InputError(table_.where(row_), std::string(name),
+                             fmt::format("expected 0 to {}, got {}", most, *value));
+        }
+        return value;
+    }
     [[nodiscard]] long long integer(std::string_view name, long long otherwise) const {
-        return table_.integer(row_, name).value_or(otherwise);
+        return given(name).value_or(otherwise);
     }
     [[nodiscard]] long long required(std::string_view name) const {
-        const auto value = table_.integer(row_, name);
+        const auto value = given(name);
         if (!value || *value <= 0) throw Stop{fmt::format("the row does not say its {}", name)};
         return *value;
     }
@@ -144,6 +174,9 @@ class Interpreter {
         m.hidden = required("hidden");
         m.heads = required("heads");
         m.kv_heads = integer("kv_heads", m.heads);
+        if (m.kv_heads == 0 || m.hidden % m.heads != 0 || m.heads % m.kv_heads != 0) {
+            throw Stop{"the heads do not divide the hidden size, or each other"};
+        }
         m.head_dim = m.hidden / m.heads;
         m.ffn_hidden = integer("ffn_hidden", 4 * m.hidden);
         m.vocab = integer("vocab", 51200);  // Megatron's padded GPT-2 vocabulary, where a row does not say
@@ -164,7 +197,7 @@ class Interpreter {
         p.tp = static_cast<int>(integer("tp", 1));
         p.pp = static_cast<int>(integer("pp", 1));
         p.vpp = static_cast<int>(integer("vpp", 1));
-        const long long model_parallel = std::max(1, p.tp * p.pp);
+        const long long model_parallel = std::max(1LL, 1LL * p.tp * p.pp);
         p.dp = static_cast<int>(integer("dp", required("gpus") / model_parallel));
         if (p.tp < 1 || p.pp < 1 || p.vpp < 1 || p.dp < 1 || p.gpus() != required("gpus")) {
             throw Stop{"tp x pp x dp is not the number of GPUs"};
@@ -193,9 +226,9 @@ class Interpreter {
     [[nodiscard]] parallel::Training training(const parallel::Parallelism& p) const {
         parallel::Training t;
         t.seq_length = required("seq_length");
-        const auto micro = table_.integer(row_, "micro_batch");
-        const auto count = table_.integer(row_, "microbatches");
-        const auto global = table_.integer(row_, "global_batch");
+        const auto micro = given("micro_batch");
+        const auto count = given("microbatches");
+        const auto global = given("global_batch");
         if (micro && count) {
             t.micro_batch = *micro;
             t.global_batch = *micro * *count * p.dp;
@@ -205,7 +238,7 @@ class Interpreter {
         } else {
             throw Stop{"the row does not say its micro-batch"};
         }
-        if (t.micro_batch < 1 || t.global_batch % (t.micro_batch * p.dp) != 0 || t.global_batch < 1) {
+        if (t.micro_batch < 1 || t.global_batch < 1 || t.global_batch % (t.micro_batch * p.dp) != 0) {
             throw Stop{"the batch does not divide into micro-batches"};
         }
         const std::string& recompute = cell("recompute");
@@ -233,7 +266,7 @@ class Interpreter {
     /// Step time as recorded, or from tokens per second, or from FLOP/s by the source's own formula.
     [[nodiscard]] double measured(const Experiment& e) const {
         const parallel::Training& t = e.plan.training;
-        const double tokens = static_cast<double>(t.global_batch * t.seq_length);
+        const double tokens = static_cast<double>(t.global_batch) * static_cast<double>(t.seq_length);
         const double gpus = static_cast<double>(required("gpus"));
         const auto positive = [&](std::string_view name) {
             const auto value = table_.number(row_, name);

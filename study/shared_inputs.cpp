@@ -3,6 +3,9 @@
 #include <map>
 #include <mutex>
 
+#include "core/data_path.hpp"
+#include "core/schema.hpp"
+
 namespace orrery::study {
 namespace {
 
@@ -21,7 +24,26 @@ class Shelf {
     std::map<std::string, std::shared_ptr<const T>> entries_;
 };
 
+Overlap load_overlap(const std::string& name) {
+    using Field = schema::Field<Overlap>;
+    static const schema::Table<Overlap> table{
+        "overlap",
+        "How much kernels slow down while a collective runs on the same GPU.",
+        {Field::number("compute_slowdown", &Overlap::compute_slowdown)
+             .at_least(1)
+             .at_most(10)
+             .required()
+             .describe("Time of a kernel beside a collective, relative to alone."),
+         Field::text("source", &Overlap::source).required().describe("Where it was measured.")}};
+    return schema::read(table, yaml::read(data_file("calibrations", name, "calibration")));
+}
+
 }  // namespace
+
+std::shared_ptr<const Overlap> shared_overlap() {
+    static Shelf<Overlap> shelf;
+    return shelf.get("overlap", load_overlap);
+}
 
 std::shared_ptr<const models::Software> shared_software(const std::string& name) {
     static Shelf<models::Software> shelf;

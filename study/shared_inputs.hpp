@@ -15,6 +15,12 @@ namespace orrery::study {
 
 std::shared_ptr<const models::Software> shared_software(const std::string& name_or_path);
 std::shared_ptr<const sim::Calibration> shared_calibration(const std::string& name_or_path);
+/// calibrations/overlap.yaml: how much kernels slow down beside a collective.
+struct Overlap {
+    double compute_slowdown = 1;
+    std::string source;
+};
+std::shared_ptr<const Overlap> shared_overlap();
 std::shared_ptr<const sim::CollectiveCalibration> shared_collectives(const std::string& name_or_path);
 
 }  // namespace orrery::study

@@ -31,8 +31,11 @@ schedules::Schedule schedule_of(const Experiment& experiment) {
 }
 
 sim::Timeline run_engine(const Experiment& experiment, const Simulation& s) {
-    if (experiment.engine == EngineKind::replay) return sim::replay(s.lowered.program, s.prices.costs);
-    throw MissingCapability("engine simgrid is not part of this build");
+    if (experiment.engine == EngineKind::replay) {
+        return sim::replay_with_contention(s.lowered.program, s.prices.costs,
+                                           shared_overlap()->compute_slowdown);
+    }
+    return sim::simulate_with_simgrid(s.lowered.program, s.prices.costs, experiment.cluster);
 }
 
 }  // namespace
@@ -41,10 +44,11 @@ Simulation simulate(const Experiment& experiment) {
     const Clock::time_point begin = Clock::now();
     Simulation s;
     s.model = models::build_transformer(experiment.model);
+    s.schedule = schedule_of(experiment);
     const parallel::LowerOptions options{experiment.fold && experiment.engine == EngineKind::replay,
                                          experiment.granularity == Granularity::kernel};
     const std::shared_ptr<const models::Software> software = shared_software(experiment.plan.software);
-    s.lowered = parallel::lower(s.model, experiment.plan, *software, schedule_of(experiment), options);
+    s.lowered = parallel::lower(s.model, experiment.plan, *software, s.schedule, options);
     s.prices = sim::price(s.lowered.program, *shared_calibration(experiment.calibration),
                           *shared_collectives(experiment.cluster.node.collectives), experiment.cluster);
     const Clock::time_point engine = Clock::now();

@@ -6,6 +6,7 @@
 
 #include "parallel/lower.hpp"
 #include "report/result.hpp"
+#include "schedules/schedule.hpp"
 #include "sim/cost/price.hpp"
 #include "sim/timeline.hpp"
 #include "study/experiment.hpp"
@@ -15,6 +16,7 @@ namespace orrery::study {
 /// Everything that came of one experiment.
 struct Simulation {
     models::Model model;
+    schedules::Schedule schedule;
     parallel::Lowered lowered;
     sim::Prices prices;
     sim::Timeline timeline;

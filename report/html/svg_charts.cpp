@@ -17,25 +17,40 @@ std::string with_unit(double value, Unit unit) {
     return unit == Unit::seconds ? duration(value) : bytes(value);
 }
 
-double legend(Svg& svg, const std::vector<std::pair<std::string, std::string>>& name_and_colour,
-              double left) {
+struct LegendEntry {
+    std::string name;
+    std::string colour;
+    double x = 0;
+    double y = 0;
+};
+
+/// Places the entries in lines from `left` on.
+std::vector<LegendEntry> legend(const std::vector<Series>& series, double left) {
+    std::vector<LegendEntry> entries;
     double x = left;
     double y = 4;
-    for (const auto& [name, colour] : name_and_colour) {
-        const double width = 30 + 6.2 * static_cast<double>(display_width(name));
+    for (const Series& one : series) {
+        const double width = 30 + 6.2 * static_cast<double>(display_width(one.name));
         if (x > left && x + width > kPictureWidth) {
             x = left;
             y += 16;
         }
-        svg.rectangle(x, y, 10, 10, colour);
-        svg.text(x + 14, y + 9, name);
+        entries.push_back({one.name, one.colour, x, y});
         x += width;
     }
-    return y + 22;
+    return entries;
 }
 
-double legend_height(std::size_t entries) {
-    return 26 + 16 * std::floor(static_cast<double>(entries) / 4);
+void draw(Svg& svg, const std::vector<LegendEntry>& entries) {
+    for (const LegendEntry& entry : entries) {
+        svg.rectangle(entry.x, entry.y, 10, 10, entry.colour);
+        svg.text(entry.x + 14, entry.y + 9, entry.name);
+    }
+}
+
+std::string percent_label(double fraction) {
+    const double percents = std::round(fraction * 1000) / 10;
+    return percents == 0 ? "0%" : fmt::format("{:+g}%", percents);
 }
 
 /// "Llama 3 405B on 16,3…"
@@ -61,16 +76,15 @@ std::string svg_of(const BarChart& chart) {
         for (const Series& series : chart.series) totals[i] += series.values[i];
         high = std::max(high, totals[i]);
     }
-    std::vector<std::pair<std::string, std::string>> names;
-    for (const Series& series : chart.series) names.emplace_back(series.name, series.colour);
-    const double height = legend_height(names.size()) + kRow * static_cast<double>(totals.size()) + 40;
-    Svg svg(kPictureWidth, height, "stacked bars");
-    const double top = legend(svg, names, left) + (chart.limit ? 14 : 0);
+    const std::vector<LegendEntry> entries = legend(chart.series, left);
+    const double top = (entries.empty() ? 4 : entries.back().y + 22) + (chart.limit ? 14 : 0);
     const double bottom = top + kRow * static_cast<double>(totals.size());
+    Svg svg(kPictureWidth, bottom + 24, "stacked bars");
+    draw(svg, entries);
     const Axis axis(0, high * 1.02, left, kPictureWidth - 90);
     for (const double tick : linear_ticks(high, 8, chart.unit == Unit::bytes)) {
         svg.line(axis(tick), top, axis(tick), bottom, "grid");
-        svg.text(axis(tick), bottom + 15, with_unit(tick, chart.unit), Anchor::middle);
+        svg.text(axis(tick), bottom + 15, trimmed(with_unit(tick, chart.unit)), Anchor::middle);
     }
     for (std::size_t i = 0; i < totals.size(); ++i) {
         const double y = top + kRow * static_cast<double>(i) + 3;
@@ -113,8 +127,8 @@ std::string svg_of(const ScatterChart& chart) {
     for (const double tick : log_ticks(low, high, 9)) {
         svg.line(x(tick), 10, x(tick), kSize + 10, "grid");
         svg.line(kLeft, y(tick), kLeft + kSize, y(tick), "grid");
-        svg.text(x(tick), kSize + 26, duration(tick), Anchor::middle);
-        svg.text(kLeft - 6, y(tick) + 4, duration(tick), Anchor::end);
+        svg.text(x(tick), kSize + 26, trimmed(duration(tick)), Anchor::middle);
+        svg.text(kLeft - 6, y(tick) + 4, trimmed(duration(tick)), Anchor::end);
     }
     svg.line(x(low), y(low), x(high), y(high), "diagonal");
     svg.line(x(low), y(low * 1.1), x(high / 1.1), y(high), "band");
@@ -150,14 +164,13 @@ std::string svg_of(const Histogram& chart) {
     const std::size_t every = chart.edges.size() / 14 + 1;
     for (std::size_t i = 0; i < chart.edges.size(); ++i) {
         if (i % every == 0)
-            svg.text(x(chart.edges[i]), kHeight + 16, fmt::format("{:+.0f}%", chart.edges[i] * 100),
-                     Anchor::middle);
+            svg.text(x(chart.edges[i]), kHeight + 16, percent_label(chart.edges[i]), Anchor::middle);
     }
     for (std::size_t i = 0; i < chart.counts.size(); ++i) {
         const double left = x(chart.edges[i]);
         svg.rectangle(left + 0.5, y(static_cast<double>(chart.counts[i])), x(chart.edges[i + 1]) - left - 1,
                       kHeight - y(static_cast<double>(chart.counts[i])), "s0",
-                      fmt::format("{:+.0f}% to {:+.0f}%: {}", chart.edges[i] * 100, chart.edges[i + 1] * 100,
+                      fmt::format("{} to {}: {}", percent_label(chart.edges[i]), chart.edges[i + 1] * 100,
                                   chart.counts[i]));
     }
     svg.line(x(0), 4, x(0), kHeight, "diagonal");

@@ -15,9 +15,14 @@ constexpr double kLabel = 150;  // columns of the labels at the left
 constexpr double kComputeRow = 18;
 constexpr double kOtherRow = 8;
 constexpr double kRowGap = 2;
-constexpr double kTop = 26;     // legend
-constexpr double kBottom = 22;  // axis
+constexpr double kStageGap = 6;  // above each compute stream but the first
+constexpr double kTop = 26;      // legend
+constexpr double kBottom = 22;   // axis
 constexpr std::size_t kCategories = static_cast<std::size_t>(Category::kCount);
+
+double gap_above(const Gantt& gantt, std::size_t index) {
+    return index > 0 && gantt.rows[index].device != gantt.rows[index - 1].device ? kStageGap : 0;
+}
 
 double height_of(const GanttRow& row) {
     return row.compute ? kComputeRow : kOtherRow;
@@ -123,16 +128,19 @@ void row_boxes(Svg& svg, const Gantt& gantt, const GanttRow& row, const Axis& ax
 
 std::string svg_of(const Gantt& gantt) {
     double height = kTop + kBottom;
-    for (const GanttRow& row : gantt.rows) height += height_of(row) + kRowGap;
+    for (std::size_t i = 0; i < gantt.rows.size(); ++i) {
+        height += gap_above(gantt, i) + height_of(gantt.rows[i]) + kRowGap;
+    }
     Svg svg(kPictureWidth, height, "Gantt chart of the step");
     const Axis axis(0, gantt.axis_s, kLabel, kPictureWidth - 10);
     for (const double tick : linear_ticks(gantt.axis_s, 8)) {
         svg.line(axis(tick), kTop, axis(tick), height - kBottom + 4, "grid");
-        svg.text(axis(tick), height - 6, duration(tick), Anchor::middle);
+        svg.text(axis(tick), height - 6, trimmed(duration(tick)), Anchor::middle);
     }
     legend(svg, gantt);
     double top = kTop;
     for (std::size_t i = 0; i < gantt.rows.size(); ++i) {
+        top += gap_above(gantt, i);
         row_label(svg, gantt, i, top + height_of(gantt.rows[i]) / 2);
         row_boxes(svg, gantt, gantt.rows[i], axis, top);
         top += height_of(gantt.rows[i]) + kRowGap;

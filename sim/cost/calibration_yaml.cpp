@@ -1,7 +1,6 @@
-// The calibration file: one table a struct reads and checks it, one function a struct writes it.
+// Reading the calibration file: one table a struct.
 #include <algorithm>
-#include <cstdio>
-#include <string_view>
+#include <string>
 #include <utility>
 
 #include "core/atomic_file.hpp"
@@ -9,45 +8,10 @@
 #include "core/nearest_name.hpp"
 #include "core/schema.hpp"
 #include "sim/cost/calibration.hpp"
+#include "sim/cost/calibration_names.hpp"
 
 namespace orrery::sim {
 namespace {
-
-template <class E>
-using Names = std::vector<std::pair<std::string, E>>;
-
-const Names<Precision>& precision_names() {
-    static const Names<Precision> names{{"bf16", Precision::bf16},
-                                        {"fp16", Precision::fp16},
-                                        {"fp8", Precision::fp8},
-                                        {"tf32", Precision::tf32},
-                                        {"fp32", Precision::fp32}};
-    return names;
-}
-
-const Names<AttentionImplementation>& attention_names() {
-    using enum AttentionImplementation;
-    static const Names<AttentionImplementation> names{
-        {"flash1", flash1}, {"flash2", flash2}, {"flash3", flash3}, {"cudnn", cudnn}, {"triton", triton}};
-    return names;
-}
-
-const Names<MemoryFamily>& family_names() {
-    using enum MemoryFamily;
-    static const Names<MemoryFamily> names{{"elementwise", elementwise}, {"normalization", normalization},
-                                           {"softmax", softmax},         {"gather", gather},
-                                           {"optimizer", optimizer},     {"fill", fill}};
-    return names;
-}
-
-template <class E>
-const std::string& name_of(E value, const Names<E>& names) {
-    const auto found = std::find_if(names.begin(), names.end(),
-                                    [value](const auto& entry) { return entry.second == value; });
-    return found == names.end() ? names.front().first : found->first;
-}
-
-// ---- reading ----
 
 const schema::Table<Provenance>& provenance_table() {
     using Field = schema::Field<Provenance>;
@@ -253,18 +217,6 @@ const schema::Table<HostTime>& host_time_table() {
     return table;
 }
 
-struct HostKey {
-    const char* key;
-    HostTime HostModel::*member;
-};
-constexpr std::array<HostKey, 7> kHostKeys{{{"forward_operator", &HostModel::forward_operator},
-                                            {"backward_operator", &HostModel::backward_operator},
-                                            {"optimizer_operator", &HostModel::optimizer_operator},
-                                            {"collective", &HostModel::collective},
-                                            {"point_to_point", &HostModel::point_to_point},
-                                            {"graph_launch", &HostModel::graph_launch},
-                                            {"kernel_launch", &HostModel::kernel_launch}}};
-
 const schema::Table<HostModel>& host_table() {
     using Field = schema::Field<HostModel>;
     static const schema::Table<HostModel> table = [] {
@@ -324,18 +276,19 @@ template <class Model>
 std::map<Precision, Model> by_precision(std::map<std::string, Model> models, const yaml::Node* node,
                                         const std::string& section) {
     std::map<Precision, Model> out;
-    for (auto& [name, model] : models) {
+    for (auto& entry : models) {
+        const std::string& name = entry.first;
         const Names<Precision>& names = precision_names();
         const auto found = std::find_if(names.begin(), names.end(),
-                                        [&name](const auto& entry) { return entry.first == name; });
+                                        [&name](const auto& known_name) { return known_name.first == name; });
         if (found == names.end()) {
             std::vector<std::string> known;
-            for (const auto& entry : names) known.push_back(entry.first);
+            for (const auto& known_name : names) known.push_back(known_name.first);
             const yaml::Node* child = node ? node->find(name) : nullptr;
             throw InputError(child ? child->key_where() : Location{}, section + "." + name,
                              unknown_name("precision", name, known));
         }
-        out.emplace(found->second, std::move(model));
+        out.emplace(found->second, std::move(entry.second));
     }
     return out;
 }
@@ -352,108 +305,6 @@ void check_gemm(const File& file, const yaml::Node& root) {
         throw InputError(child ? child->where() : Location{}, "gemm." + name + ".tiles",
                          "expected at least one tile");
     }
-}
-
-// ---- writing ----
-
-std::string number(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.6g", value);
-    return text;
-}
-
-std::string quoted(const std::string& words) {
-    std::string out = "\"";
-    for (const char c : words) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c == '\n' ? ' ' : c;
-    }
-    return out + "\"";
-}
-
-std::string provenance(const Provenance& p, const std::string& indent) {
-    return indent + "provenance:\n" + indent + "  kind: " + p.kind + "\n" + indent +
-           "  source: " + quoted(p.source) + "\n";
-}
-
-std::string range(const char* key, const Range& r, const std::string& indent) {
-    if (r.high <= 0) return "";
-    return indent + key + ": {low: " + number(r.low) + ", high: " + number(r.high) + "}\n";
-}
-
-std::string quality(const FitQuality& q, const std::string& indent) {
-    if (q.samples == 0) return "";
-    std::string out = indent + "quality:\n";
-    out += indent + "  samples: " + std::to_string(q.samples) + "\n";
-    out += indent + "  median_error: " + number(q.median_error) + "\n";
-    out += indent + "  p90_error: " + number(q.p90_error) + "\n";
-    out += indent + "  worst_error: " + number(q.worst_error) + "\n";
-    out += indent + "  worst_sample: " + quoted(q.worst_sample) + "\n";
-    if (q.held_out_median > 0) {
-        out += indent + "  held_out_median: " + number(q.held_out_median) + "\n";
-        out += indent + "  held_out_p90: " + number(q.held_out_p90) + "\n";
-    }
-    return out;
-}
-
-std::string write(const GemmModel& g) {
-    const std::string in = "    ";
-    std::string out = in + "tiles:\n";
-    for (const GemmTile& tile : g.tiles) {
-        out += in + "  - {m: " + std::to_string(tile.m) + ", n: " + std::to_string(tile.n) +
-               ", efficiency: " + number(tile.efficiency) + "}\n";
-    }
-    const std::pair<const char*, double> numbers[] = {
-        {"prologue_k", g.prologue_k},  {"sustained", g.sustained},           {"fixed_s", g.fixed_s},
-        {"bandwidth", g.bandwidth},    {"exposed_output", g.exposed_output}, {"layout_tn", g.layout[0]},
-        {"layout_nn", g.layout[1]},    {"layout_nt", g.layout[2]},           {"aligned_4", g.unaligned[0]},
-        {"aligned_2", g.unaligned[1]}, {"aligned_1", g.unaligned[2]}};
-    for (const auto& [key, value] : numbers) out += in + key + ": " + number(value) + "\n";
-    return out + range("flops", g.flops, in) + quality(g.quality, in) + provenance(g.provenance, in);
-}
-
-std::string write(const GroupedGemmModel& g) {
-    const std::string in = "    ";
-    return in + "slowdown: " + number(g.slowdown) + "\n" + in + "per_group_s: " + number(g.per_group_s) +
-           "\n" + in + "bandwidth: " + number(g.bandwidth) + "\n" + range("flops", g.flops, in) +
-           quality(g.quality, in) + provenance(g.provenance, in);
-}
-
-std::string write(const AttentionModel& a) {
-    const std::string in = "    ";
-    std::string out = "  - implementation: " + name_of(a.implementation, attention_names()) + "\n";
-    out += in + "backward: " + (a.backward ? "true" : "false") + "\n";
-    out += in + "head_dim: " + std::to_string(a.head_dim) + "\n";
-    out += in + "rows: " + std::to_string(a.rows) + "\n";
-    const std::pair<const char*, double> numbers[] = {{"efficiency", a.efficiency},
-                                                      {"overhead", a.overhead},
-                                                      {"diagonal", a.diagonal},
-                                                      {"tail", a.tail},
-                                                      {"fixed_s", a.fixed_s}};
-    for (const auto& [key, value] : numbers) out += in + key + ": " + number(value) + "\n";
-    return out + range("flops", a.flops, in) + quality(a.quality, in) + provenance(a.provenance, in);
-}
-
-std::string write(const MemoryModel& m) {
-    const std::string in = "    ";
-    return in + "fixed_s: " + number(m.fixed_s) + "\n" + in + "bandwidth: " + number(m.bandwidth) + "\n" +
-           range("bytes", m.bytes, in) + quality(m.quality, in) + provenance(m.provenance, in);
-}
-
-std::string write(const HostTime& h) {
-    const std::string in = "    ";
-    return in + "seconds: " + number(h.seconds) + "\n" + in + "low: " + number(h.low) + "\n" + in +
-           "high: " + number(h.high) + "\n" + provenance(h.provenance, in);
-}
-
-template <class Model>
-std::string write_section(const char* name, const std::map<Precision, Model>& models) {
-    if (models.empty()) return "";
-    std::string out = std::string(name) + ":\n";
-    for (const auto& [precision, model] : models) {
-        out += "  " + name_of(precision, precision_names()) + ":\n" + write(model);
-    }
-    return out;
 }
 
 }  // namespace
@@ -478,29 +329,8 @@ Calibration load_calibration(const std::string& name_or_path) {
     return parse_calibration(read_file(path, yaml::Limits{}.bytes), path.string());
 }
 
-const std::string& to_string(AttentionImplementation implementation) {
-    static const std::string unfused = "unfused";
-    if (implementation == AttentionImplementation::unfused) return unfused;
-    return name_of(implementation, attention_names());
-}
-
 std::vector<std::string> calibration_names() {
     return data_names("calibrations");
-}
-
-std::string to_yaml(const Calibration& c) {
-    std::string out = "gpu: " + c.gpu + "\nsummary: " + quoted(c.summary) + "\n";
-    out += write_section("gemm", c.gemm) + write_section("grouped_gemm", c.grouped_gemm);
-    if (!c.attention.empty()) out += "attention:\n";
-    for (const AttentionModel& model : c.attention) out += write(model);
-    out += "memory:\n";
-    for (const auto& [name, family] : family_names()) {
-        out += "  " + name + ":\n" + write(c.memory[static_cast<std::size_t>(family)]);
-    }
-    out += "host:\n";
-    for (const HostKey& key : kHostKeys)
-        out += "  " + std::string(key.key) + ":\n" + write(c.host.*key.member);
-    return out;
 }
 
 }  // namespace orrery::sim

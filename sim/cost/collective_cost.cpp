@@ -106,14 +106,29 @@ double bus_bandwidth(CollectiveKind kind, double bytes, int ranks, double time_s
     }
 }
 
+double message_count(CollectiveKind kind, std::string_view algorithm, const GroupPlacement& group) {
+    const double n = group.ranks;
+    if (n < 2) return 0;
+    const bool two_passes = kind == CollectiveKind::all_reduce || kind == CollectiveKind::barrier;
+    const bool chain = kind == CollectiveKind::broadcast || kind == CollectiveKind::reduce;
+    if (algorithm == "ring") return chain ? n - 1 : (two_passes ? 2 : 1) * (n - 1) * n;
+    if (algorithm == "tree") return 2 * 2 * (n - 1);  // two trees, up and down
+    if (algorithm == "nvls") return 2 * n;            // each rank's part, read and written
+    if (algorithm == "nvls-tree") return 2 * n + 2 * 2 * (group.nodes - 1.0) * group.most_per_node;
+    if (algorithm == "pairwise") return kind == CollectiveKind::all_to_all ? n * (n - 1) : n - 1;
+    return 1;  // direct
+}
+
 std::vector<std::string> collective_algorithm_names() {
     std::vector<std::string> names;
+    names.reserve(kAlgorithms.size());
     for (const CollectiveAlgorithm& algorithm : kAlgorithms) names.emplace_back(algorithm.name);
     return names;
 }
 
 std::vector<std::string> protocol_names() {
     std::vector<std::string> names;
+    names.reserve(kProtocols.size());
     for (const Protocol protocol : kProtocols) names.emplace_back(to_string(protocol));
     return names;
 }

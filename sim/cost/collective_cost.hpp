@@ -52,6 +52,10 @@ CollectiveCost price_placed(CollectiveKind kind, double bytes, const GroupPlacem
 /// all-reduce, (n-1)/n for all-gather, reduce-scatter and all-to-all, 1 otherwise.
 double bus_bandwidth(CollectiveKind kind, double bytes, int ranks, double time_s);
 
+/// Messages between ranks that the algorithm sends: each part's hop counts once (a ring: passes x (n - 1) x
+/// n), the chunks into which a message is cut do not. NVSwitch's reads and writes count as messages.
+double message_count(CollectiveKind kind, std::string_view algorithm, const GroupPlacement& group);
+
 /// Names for `CollectiveChoice`.
 std::vector<std::string> collective_algorithm_names();
 std::vector<std::string> protocol_names();

@@ -11,6 +11,8 @@
 // Throws SimulationError, naming the cycle's ranks and tasks, when the program cannot proceed.
 #pragma once
 
+#include <span>
+
 #include "sim/cost/work_cost.hpp"
 #include "sim/program.hpp"
 #include "sim/timeline.hpp"
@@ -20,6 +22,17 @@ namespace orrery::sim {
 
 /// One pass in dependency order; no event queue. O(tasks + dependencies), no allocation per task.
 Timeline replay(const Program& program, const WorkCosts& costs);
+
+/// The same with `stretch[task]` seconds (by global task; empty: none) added to what each task lasts. Must be
+/// 0 for the operations of communicators, which end for all members at once.
+Timeline replay(const Program& program, const WorkCosts& costs, std::span<const double> stretch);
+
+/// Replay with contention on each GPU: while one of a rank's collectives (of two or more GPUs) runs, its
+/// kernels progress at 1/`slowdown` of their speed, because the collective's kernels hold multiprocessors and
+/// memory bandwidth. The stretch of each kernel follows from its overlap and the overlap from the timeline: a
+/// fixed point, reached by replaying until the step time moves by less than 1e-6 of itself (at most eight
+/// times). `slowdown` 1: plain replay.
+Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown);
 
 /// The same program on SimGrid 3.32 (S4U): kernels and copies take their cost, but collectives are carried
 /// out as the messages of sim/engine/collective_steps.hpp over the links of sim/engine/network.hpp, which

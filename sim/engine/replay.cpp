@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sim/engine/deadlock.hpp"
@@ -34,6 +35,7 @@ struct RankState {
     const CommunicatorId* communicators = nullptr;
     double* start = nullptr;
     double* end = nullptr;
+    const double* stretch = nullptr;  ///< added to each task's duration; null: nothing is
     double* segment_begin = nullptr;  ///< host time at which each segment begins, as far as known
     StreamState* streams = nullptr;
     std::uint64_t runnable = 0;      ///< streams to visit
@@ -59,8 +61,9 @@ struct Arrival {
 
 class Replay {
   public:
-    Replay(const Program& the_program, const WorkCosts& the_costs)
+    Replay(const Program& the_program, const WorkCosts& the_costs, std::span<const double> the_stretch)
         : program(the_program),
+          stretch(the_stretch),
           costs(the_costs.data()),
           packed(pack(the_program, the_costs)),
           timeline(make_timeline(the_program.tasks())) {
@@ -117,6 +120,7 @@ class Replay {
         rank.communicators = program.ranks[id()].communicators.data();
         rank.start = timeline.start.data() + program.first_task[id()];
         rank.end = timeline.end.data() + program.first_task[id()];
+        if (!stretch.empty()) rank.stretch = stretch.data() + program.first_task[id()];
         rank.issued = rank.host_waits[0];
         rank.queued = true;
         for (std::size_t s = 0; s < range.streams; ++s) {
@@ -183,7 +187,8 @@ class Replay {
                 stream.segment = segment;
                 if (!meet(rank, id, stream_id, start, issued_end)) break;
             }
-            free = std::max(start + cost.duration_s, issued_end);
+            const double added = rank.stretch == nullptr ? 0 : rank.stretch[head];
+            free = std::max(start + cost.duration_s, issued_end) + added;
             rank.start[head] = start;
             rank.end[head] = free;
             if (task.host_waits) release_host(rank, issue + cost.launch_s, free);
@@ -270,6 +275,7 @@ class Replay {
     }
 
     const Program& program;
+    std::span<const double> stretch;
     const WorkCost* costs;
     PackedPrograms packed;
     std::vector<RankState> ranks;
@@ -285,8 +291,12 @@ class Replay {
 }  // namespace
 
 Timeline replay(const Program& program, const WorkCosts& costs) {
+    return replay(program, costs, {});
+}
+
+Timeline replay(const Program& program, const WorkCosts& costs, std::span<const double> stretch) {
     validate(program);
-    return Replay(program, costs).run();
+    return Replay(program, costs, stretch).run();
 }
 
 }  // namespace orrery::sim

@@ -24,6 +24,13 @@ TEST(Units, RoundingMovesOnToTheNextUnit) {
     EXPECT_EQ(bytes(1023.99 * 1024), "1.00 MiB");
 }
 
+TEST(Units, TicksDropTrailingZeros) {
+    EXPECT_EQ(trimmed("5.00 s"), "5 s");
+    EXPECT_EQ(trimmed("1.50 GiB"), "1.5 GiB");
+    EXPECT_EQ(trimmed("100 ms"), "100 ms");
+    EXPECT_EQ(trimmed("10.0"), "10");
+}
+
 TEST(Units, BytesAreBinary) {
     EXPECT_EQ(bytes(0), "0 B");
     EXPECT_EQ(bytes(1536), "1.50 KiB");

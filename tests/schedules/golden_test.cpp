@@ -2,6 +2,8 @@
 //
 // Every schedule against the reference implementations' orders, replayed by an independent program
 // (data/makespan_grid.json, data/orders_p4_m8.json; the sources stand in the files).
+#include <set>
+
 #include "golden.hpp"
 
 namespace orrery::schedules {
@@ -63,14 +65,20 @@ void expect_row(const GoldenName& name, const nlohmann::json& row) {
     expect_near(evaluation.peak_activation_released_at_backward, row[14], where + " peak, released at B");
 }
 
+/// Golden schedules that Orrery has no name for: 1F1B-V, which is not among the schedules asked for, and
+/// PyTorch's fixed order of ZB-V, whose registered form is the search of the reference implementation.
+const std::set<std::string>& not_offered() {
+    static const std::set<std::string> names = {"v_1f1b", "zb_v_torch"};
+    return names;
+}
+
 TEST(Golden, GridIsReproduced) {
     const nlohmann::json grid = read_data("makespan_grid.json");
     std::size_t rows = 0;
-    std::vector<std::string> uncovered;
     for (const auto& [golden, entry] : grid["schedules"].items()) {
         const GoldenName* name = find_golden(golden);
         if (name == nullptr) {
-            uncovered.push_back(golden);
+            EXPECT_TRUE(not_offered().contains(golden)) << golden << " is not compared";
             continue;
         }
         for (const auto& row : entry["rows"]) {
@@ -78,8 +86,7 @@ TEST(Golden, GridIsReproduced) {
             ++rows;
         }
     }
-    for (const std::string& golden : uncovered) fmt::print("not compared: {}\n", golden);
-    fmt::print("{} entries compared\n", rows);
+    EXPECT_EQ(rows, 2106U);
 }
 
 TEST(Golden, OrdersAreReproduced) {

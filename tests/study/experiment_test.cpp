@@ -73,6 +73,13 @@ TEST(Experiment, FillsInWhatFollows) {
     EXPECT_EQ(experiment.calibration, "h100-sxm-80g");
 }
 
+TEST(Experiment, LearnsAsManyPositionsAsTheSequenceHas) {
+    const std::string text =
+        "cluster: {node: dgx-a100}\ntraining: {global_batch: 8, seq_length: 8192}\nmodel: ";
+    EXPECT_EQ(read(text + "mpt-7b").model.seq_length, 8192);
+    EXPECT_EQ(read(text + "llama2-7b").model.seq_length, 4096);
+}
+
 TEST(Experiment, TakesPartOfANode) {
     const Experiment experiment =
         read("model: mpt-125m\ncluster: {node: dgx-a100, gpus: 4}\ntraining: {global_batch: 64}\n");
@@ -168,7 +175,14 @@ INSTANTIATE_TEST_SUITE_P(
                 "e.yaml:2:1: model: is missing; expected A name in models/zoo, a path, or the map itself."},
         Mistake{1, "model: gpt3-157b",
                 "e.yaml:1:8: model: unknown model 'gpt3-157b'; did you mean 'gpt3-175b'?"},
-        Mistake{2, "cluster: {node: dgx-a10, nodes: 128}", "e.yaml:2:17: cluster.node: "},
+        Mistake{2, "cluster: {node: dgx-a10, nodes: 128}",
+                "e.yaml:2:17: cluster.node: unknown node 'dgx-a10'; did you mean 'dgx-a100'?"},
+        Mistake{2, "cluster: {node: dgx-a100, nodes: 128, fabric: fat}",
+                "e.yaml:2:47: cluster.fabric: unknown fabric 'fat'"},
+        Mistake{6, "calibration: a100-sxm-80",
+                "e.yaml:6:14: calibration: unknown calibration 'a100-sxm-80'; did you mean"},
+        Mistake{6, "software: megatron-cor",
+                "e.yaml:6:11: software: unknown software 'megatron-cor'; did you mean 'megatron-core'?"},
         Mistake{2, "cluster: {nodes: 128}", "e.yaml:2:10: cluster.node: is missing"},
         Mistake{2, "cluster: {node: dgx-a100, nodes: 0}",
                 "e.yaml:2:34: cluster.nodes: expected an integer from 1 to 1000000, got '0'"},

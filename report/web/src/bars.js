@@ -3,7 +3,7 @@ import { max, sum, tickStep } from 'd3-array';
 import { axisBottom } from 'd3-axis';
 import { scaleBand, scaleLinear } from 'd3-scale';
 import { select } from 'd3-selection';
-import { bytes, duration, durationTicks, percent } from './format.js';
+import { bytes, duration, durationTicks, percent, trimmed } from './format.js';
 import { legend } from './legend.js';
 import { hideTooltip, showTooltip } from './tooltip.js';
 
@@ -20,7 +20,7 @@ function ticksOf(high, unit, count) {
   const step = unit === 'B' ? 2 ** Math.ceil(Math.log2(high / count)) : tickStep(0, high, count);
   const ticks = [];
   for (let i = 0; i * step <= high * (1 + 1e-9); ++i) ticks.push(i * step);
-  return { ticks, label: unit === 'B' ? bytes : durationTicks(high, step) };
+  return { ticks, label: unit === 'B' ? (value) => trimmed(bytes(value)) : durationTicks(high, step) };
 }
 
 function segmentsOf(chart) {

@@ -25,6 +25,11 @@ export function bytes(count) {
   return withUnit(count, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']);
 }
 
+// "5.00 s" as "5 s": for the ticks of an axis, which are round numbers.
+export function trimmed(numberWithUnit) {
+  return numberWithUnit.replace(/(\.\d*?)0+(?= |$)/, '$1').replace(/\.(?= |$)/, '');
+}
+
 export function percent(fraction) {
   return `${(fraction * 100).toFixed(1)}%`;
 }

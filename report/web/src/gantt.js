@@ -25,7 +25,6 @@ export class Gantt {
     this.communication = true;
     this.transform = zoomIdentity;
     this.build();
-    this.resize();
   }
 
   build() {

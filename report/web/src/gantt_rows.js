@@ -1,9 +1,7 @@
 // The boxes of one row, searchable by time, and how they are painted at any scale.
 
-// Index of the first element of `sorted` above `value`.
-function firstAbove(sorted, value) {
-  let low = 0;
-  let high = sorted.length;
+// Index of the first element of `sorted` above `value`, between `low` and `high`.
+function firstAbove(sorted, value, low = 0, high = sorted.length) {
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (sorted[middle] > value) high = middle;
@@ -11,6 +9,33 @@ function firstAbove(sorted, value) {
   }
   return low;
 }
+
+// One line of pixels, to be stretched over the height of a row.
+class PixelLine {
+  constructor() {
+    this.canvas = document.createElement('canvas');
+    this.canvas.height = 1;
+  }
+
+  begin(width) {
+    this.canvas.width = width;
+    this.context = this.canvas.getContext('2d');
+    this.image = this.context.createImageData(width, 1);
+  }
+
+  // `colour` is "#rrggbb"; `share` its opacity.
+  set(pixel, colour, share) {
+    const rgb = parseInt(colour.slice(1), 16);
+    this.image.data.set([rgb >> 16, (rgb >> 8) & 255, rgb & 255, Math.round(255 * share)], 4 * pixel);
+  }
+
+  drawInto(context, left, top, height) {
+    this.context.putImageData(this.image, 0, 0);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this.canvas, left, top, this.canvas.width, height);
+  }
+}
+const line = new PixelLine();
 
 export class Row {
   // `row` as in chart_json: boxes = [gap, length, class, micro-batch, ...] in ticks.
@@ -49,46 +74,57 @@ export class Row {
   paint(context, x, left, right, top, height, colours) {
     const from = firstAbove(this.end, x.invert(left));
     const to = firstAbove(this.start, x.invert(right));
-    if (to - from > 1.5 * (right - left)) this.paintColumns(context, x, left, right, top, height, colours);
+    const kNarrow = 2; // pixels, of the boxes on average
+    if ((to - from) * kNarrow > right - left) this.paintColumns(context, x, left, right, top, height, colours, from, to);
     else this.paintBoxes(context, x, left, right, top, height, colours, from, to);
   }
 
   paintBoxes(context, x, left, right, top, height, colours, from, to) {
-    const paths = new Map();
+    let last = -1;
     for (let i = from; i < to; ++i) {
+      if (this.category[i] !== last) {
+        last = this.category[i];
+        context.fillStyle = colours[last];
+      }
       const a = Math.max(left, x(this.start[i]));
       const b = Math.min(right, x(this.end[i]));
-      if (!paths.has(this.category[i])) paths.set(this.category[i], new Path2D());
       // A hairline between wide boxes, so that neighbours of one colour can be told apart.
-      paths.get(this.category[i]).rect(a, top, Math.max(0.9, b - a - (b - a > 4 ? 0.8 : 0)), height);
-    }
-    for (const [category, path] of paths) {
-      context.fillStyle = colours[category];
-      context.fill(path);
+      context.fillRect(a, top, Math.max(0.9, b - a - (b - a > 4 ? 0.8 : 0)), height);
     }
   }
 
-  // More boxes than pixels: each column of pixels is as opaque as it is busy, in the colour of its longest box
-  // among a few. The cost depends on the width of the picture, not on the number of boxes.
-  paintColumns(context, x, left, right, top, height, colours) {
-    for (let pixel = Math.floor(left); pixel < right; ++pixel) {
-      const a = x.invert(pixel);
-      const b = x.invert(pixel + 1);
-      const from = firstAbove(this.end, a);
-      const to = firstAbove(this.start, b);
-      if (from >= to) continue;
-      let longest = from;
-      const stride = Math.max(1, Math.floor((to - from) / 8));
-      for (let i = from; i < to; i += stride) {
-        if (this.end[i] - this.start[i] > this.end[longest] - this.start[longest]) longest = i;
-      }
-      const cut = Math.max(0, a - this.start[from]) + Math.max(0, this.end[to - 1] - b);
-      const busy = (this.busyBefore[to] - this.busyBefore[from] - cut) / (b - a);
-      context.globalAlpha = Math.min(1, Math.max(0.25, busy));
-      context.fillStyle = colours[this.category[longest]];
-      context.fillRect(pixel, top, 1, height);
+  // Boxes about as narrow as pixels: each column of pixels is as opaque as it is busy, in the colour of its
+  // longest box among a few. The cost depends on the width of the picture, not on the number of boxes.
+  paintColumns(context, x, left, right, top, height, colours, from, to) {
+    const width = Math.ceil(right - left);
+    line.begin(width);
+    let first = from;
+    for (let pixel = 0; pixel < width; ++pixel) {
+      const a = x.invert(left + pixel);
+      const b = x.invert(left + pixel + 1);
+      first = firstAbove(this.end, a, first, to);
+      if (first === to) break;
+      if (this.start[first] >= b) continue;
+      const last = firstAbove(this.start, b, first, to);
+      line.set(pixel, colours[this.category[this.longest(first, last)]], Math.min(1, Math.max(0.25, this.busy(first, last, a, b))));
     }
-    context.globalAlpha = 1;
+    line.drawInto(context, left, top, height);
+  }
+
+  // The longest of a few boxes spread over first..last-1.
+  longest(first, last) {
+    const stride = Math.max(1, Math.floor((last - first) / 8));
+    let longest = first;
+    for (let i = first; i < last; i += stride) {
+      if (this.end[i] - this.start[i] > this.end[longest] - this.start[longest]) longest = i;
+    }
+    return longest;
+  }
+
+  // Which share of a..b the boxes first..last-1, all that touch it, cover.
+  busy(first, last, a, b) {
+    const outside = Math.max(0, a - this.start[first]) + Math.max(0, this.end[last - 1] - b);
+    return (this.busyBefore[last] - this.busyBefore[first] - outside) / (b - a);
   }
 
   // Consecutive boxes of one micro-batch and category: [first box, last box] in turn. Made when first needed.

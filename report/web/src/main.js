@@ -24,15 +24,17 @@ for (const table of document.querySelectorAll('table.sortable')) makeSortable(ta
 
 // Pictures follow the width of the page, the colour scheme and the printer. SVG pictures scale and take their
 // colours from the style sheet by themselves; canvases must be drawn again.
-let width = 0;
 function redraw() {
   for (const draw of redraws) draw();
   for (const gantt of gantts) gantt.resize();
 }
+redraw();
+
+let width = document.body.clientWidth;
 new ResizeObserver(() => {
   if (document.body.clientWidth === width) return;
   width = document.body.clientWidth;
-  redraw();
+  requestAnimationFrame(redraw); // not inside the observer: drawing changes sizes
 }).observe(document.body);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);
 matchMedia('print').addEventListener('change', redraw);

@@ -3,7 +3,7 @@ import { extent } from 'd3-array';
 import { axisBottom, axisLeft } from 'd3-axis';
 import { scaleLog } from 'd3-scale';
 import { select } from 'd3-selection';
-import { duration } from './format.js';
+import { duration, trimmed } from './format.js';
 import { legend } from './legend.js';
 import { hideTooltip, showTooltip } from './tooltip.js';
 
@@ -50,9 +50,9 @@ export function drawScatter(place, chart) {
     .style('max-width', `${width}px`).attr('role', 'img').attr('aria-label', 'predicted against measured step time');
   const ticks = logTicks(...domain, 9);
   svg.append('g').attr('transform', `translate(0,${height - kBottom})`)
-    .call(axisBottom(x).tickValues(ticks).tickFormat(duration).tickSizeInner(-(height - kBottom - 8)).tickPadding(6));
+    .call(axisBottom(x).tickValues(ticks).tickFormat((value) => trimmed(duration(value))).tickSizeInner(-(height - kBottom - 8)).tickPadding(6));
   svg.append('g').attr('transform', `translate(${kLeft},0)`)
-    .call(axisLeft(y).tickValues(ticks).tickFormat(duration).tickSizeInner(-(width - kLeft - 12)).tickPadding(6));
+    .call(axisLeft(y).tickValues(ticks).tickFormat((value) => trimmed(duration(value))).tickSizeInner(-(width - kLeft - 12)).tickPadding(6));
   const [low, high] = domain;
   const line = (x1, y1, x2, y2, name) => svg.append('line').attr('class', name)
     .attr('x1', x(x1)).attr('y1', y(y1)).attr('x2', x(x2)).attr('y2', y(y2));

@@ -1,0 +1,272 @@
+// The whole way down, from experiments to timelines: what must hold whatever the plan.
+#include "study/simulate.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <random>
+#include <tuple>
+
+#include "random_experiment.hpp"
+#include "report/json.hpp"
+#include "sim/engine/engine.hpp"
+#include "sim/metrics/memory.hpp"
+#include "sim/metrics/metrics.hpp"
+
+namespace orrery::study {
+namespace {
+
+constexpr int kDraws = 120;
+
+Simulation simulated(Experiment experiment, bool fold, Granularity granularity) {
+    experiment.fold = fold;
+    experiment.granularity = granularity;
+    return simulate(experiment);
+}
+
+void expect_close(double a, double b, double tolerance, const std::string& what) {
+    EXPECT_NEAR(a, b, tolerance * std::max({std::abs(a), std::abs(b), 1e-12})) << what;
+}
+
+TEST(Folding, ChangesNothing) {
+    std::mt19937 random(1);
+    for (int i = 0; i < kDraws; ++i) {
+        const Experiment e = random_experiment(random);
+        const Simulation folded = simulated(e, true, Granularity::layer);
+        const Simulation whole = simulated(e, false, Granularity::layer);
+        ASSERT_EQ(whole.lowered.program.ranks.size(), static_cast<std::size_t>(e.plan.parallel.gpus()));
+        EXPECT_EQ(folded.timeline.makespan(), whole.timeline.makespan()) << e.description;
+        const report::Result a = summarize(e, folded);
+        const report::Result b = summarize(e, whole);
+        EXPECT_EQ(a.step_time_s, b.step_time_s);
+        EXPECT_EQ(a.mfu, b.mfu);
+        EXPECT_EQ(a.memory.peak_bytes, b.memory.peak_bytes) << e.description;
+        expect_close(a.bubble_ratio, b.bubble_ratio, 1e-12, e.description);
+        expect_close(a.breakdown.compute_s, b.breakdown.compute_s, 1e-12, e.description);
+        expect_close(a.breakdown.exposed_comm_s.total(), b.breakdown.exposed_comm_s.total(), 1e-9,
+                     e.description);
+        ASSERT_EQ(a.per_stage.size(), b.per_stage.size());
+        for (std::size_t s = 0; s < a.per_stage.size(); ++s) {
+            expect_close(a.per_stage[s].breakdown.bubble_s, b.per_stage[s].breakdown.bubble_s, 1e-9,
+                         e.description);
+            EXPECT_EQ(report::total_bytes(a.per_stage[s].peak_by_kind_bytes),
+                      report::total_bytes(b.per_stage[s].peak_by_kind_bytes));
+        }
+    }
+}
+
+TEST(Granularity, OfKernelsAndOfLayersGiveTheSameStep) {
+    std::mt19937 random(2);
+    for (int i = 0; i < kDraws; ++i) {
+        const Experiment e = random_experiment(random);
+        const Simulation kernels = simulated(e, true, Granularity::kernel);
+        const Simulation layers = simulated(e, true, Granularity::layer);
+        EXPECT_GE(kernels.lowered.program.tasks(), layers.lowered.program.tasks());
+        expect_close(kernels.timeline.makespan(), layers.timeline.makespan(), 1e-9, e.description);
+    }
+}
+
+TEST(Programs, KeepTheRulesOfStreamsAndPipelines) {
+    std::mt19937 random(3);
+    for (int i = 0; i < kDraws; ++i) {
+        const Experiment e = random_experiment(random);
+        const Simulation s = simulated(e, false, Granularity::layer);
+        const sim::Program& program = s.lowered.program;
+        ASSERT_NO_THROW(sim::validate(program)) << e.description;
+        for (std::size_t r = 0; r < program.ranks.size(); ++r) {
+            const sim::RankProgram& tasks = program.program_of(sim::RankId(r));
+            std::vector<double> free(tasks.streams.size(), 0);
+            std::map<std::tuple<int, int>, double> forward_end;  // (layer, micro-batch)
+            for (std::uint32_t t = 0; t < tasks.size(); ++t) {
+                const double start = s.timeline.start[program.first_task[r] + t];
+                const double end = s.timeline.end[program.first_task[r] + t];
+                double& stream = free[tasks.stream[t]()];
+                ASSERT_LE(stream, start) << e.description;
+                ASSERT_LE(start, end);
+                stream = end;
+                const sim::TaskLabel& label = tasks.label[t];
+                const bool compute = tasks.streams[tasks.stream[t]()].kind == sim::StreamKind::compute;
+                if (!compute || label.layer < 0 || label.micro_batch < 0) continue;
+                const auto key = std::make_tuple(label.layer, label.micro_batch);
+                if (label.phase == sim::Phase::forward) forward_end[key] = end;
+                if (label.phase == sim::Phase::backward) {
+                    ASSERT_TRUE(forward_end.contains(key)) << e.description;
+                    ASSERT_LE(forward_end[key], start) << e.description;
+                }
+            }
+        }
+    }
+}
+
+TEST(Programs, ReceiveEveryByteThatIsSent) {
+    std::mt19937 random(4);
+    for (int i = 0; i < kDraws; ++i) {
+        const Experiment e = random_experiment(random);
+        const Simulation s = simulated(e, false, Granularity::layer);
+        const sim::Program& program = s.lowered.program;
+        std::map<std::size_t, double> sent, received;  // by communicator
+        for (std::size_t r = 0; r < program.ranks.size(); ++r) {
+            const sim::RankProgram& tasks = program.program_of(sim::RankId(r));
+            for (std::uint32_t t = 0; t < tasks.size(); ++t) {
+                const sim::StreamKind kind = tasks.streams[tasks.stream[t]()].kind;
+                if (kind != sim::StreamKind::pp_send && kind != sim::StreamKind::pp_recv) continue;
+                const auto* work = std::get_if<sim::Collective>(&program.works[tasks.work[t]()]);
+                ASSERT_NE(work, nullptr);
+                auto& side = kind == sim::StreamKind::pp_send ? sent : received;
+                side[program.ranks[r].communicators[tasks.communicator_slot[t]]()] += work->bytes;
+            }
+        }
+        EXPECT_EQ(sent, received) << e.description;
+        EXPECT_EQ(sent.empty(), e.plan.parallel.pp == 1) << e.description;
+    }
+}
+
+TEST(Programs, GiveBackAllMemoryTheyTake) {
+    std::mt19937 random(5);
+    for (int i = 0; i < kDraws; ++i) {
+        const Experiment e = random_experiment(random);
+        const Simulation s = simulated(e, true, Granularity::kernel);
+        for (const sim::RankMemory& rank : measure_memory(s.lowered.program, s.timeline).per_rank) {
+            expect_close(rank.end_bytes, rank.static_bytes, 1e-9, e.description);
+        }
+    }
+}
+
+// --- closed forms ---
+
+constexpr double kForward = 1;
+constexpr double kBackward = 2;
+
+/// Every block's forward costs 1 and its backward 2; everything else, the network and the host are free.
+sim::WorkCosts bare_costs(const sim::Program& program, const models::Model& model) {
+    sim::WorkCosts costs(program.works.size());
+    for (const sim::RankProgram& tasks : program.rank_programs) {
+        for (std::uint32_t t = 0; t < tasks.size(); ++t) {
+            const sim::TaskLabel& label = tasks.label[t];
+            const bool compute = tasks.streams[tasks.stream[t]()].kind == sim::StreamKind::compute;
+            if (!compute || label.layer < 0 || model.layer(label.layer).kind != models::LayerKind::block)
+                continue;
+            const double cost = label.phase == sim::Phase::forward ? kForward : kBackward;
+            costs[tasks.work[t]()] = {cost, 0, cost};
+        }
+    }
+    return costs;
+}
+
+void expect_closed_form(const std::string& schedule, int p, int m, int v) {
+    const std::string yaml = fmt::format(
+        "model: {{family: gpt, layers: {}, hidden: 64, heads: 4, vocab: 512, seq_length: 32}}\n"
+        "cluster: {{node: dgx-a100, gpus: {}, nodes: {}}}\n"
+        "parallel: {{tp: 1, pp: {}}}\n"
+        "schedule: {{name: {}, vpp: {}}}\n"
+        "training: {{global_batch: {}, micro_batch: 1}}\n",
+        p * v, p, p, p, schedule, v, m);
+    Experiment e = parse_experiment(yaml, "bare.yaml");
+    e.granularity = Granularity::layer;
+    const Simulation s = simulate(e);
+    const sim::WorkCosts costs = bare_costs(s.lowered.program, s.model);
+    const sim::Timeline timeline = sim::replay(s.lowered.program, costs);
+    const sim::Metrics metrics = sim::measure(s.lowered.program, timeline, costs);
+    const double slot = kForward + kBackward;
+    EXPECT_NEAR(timeline.makespan(), (m * v + p - 1) * slot, 1e-9) << yaml;
+    EXPECT_NEAR(metrics.bubble_ratio, (p - 1.0) / (m * v + p - 1.0), 1e-9) << yaml;
+    EXPECT_NEAR(metrics.bubble_overhead, (p - 1.0) / (m * v), 1e-9) << yaml;
+}
+
+TEST(Bubble, OfGpipeAndOneForwardOneBackwardIsTheClosedForm) {
+    for (const char* schedule : {"gpipe", "1f1b"}) {
+        for (const int p : {1, 2, 3, 4, 5, 8, 16, 32}) {
+            for (const int m : {1, 2, 3, 7, 8, 32, 100}) expect_closed_form(schedule, p, m, 1);
+        }
+    }
+    expect_closed_form("1f1b", 32, 256, 1);
+    expect_closed_form("gpipe", 32, 256, 1);
+}
+
+TEST(Bubble, OfInterleavedIsTheClosedForm) {
+    for (const int p : {2, 3, 4, 8, 16}) {
+        for (const int v : {2, 3, 8}) {
+            for (const int times : {1, 2, 5}) expect_closed_form("interleaved-1f1b", p, p * times, v);
+        }
+    }
+    expect_closed_form("interleaved-1f1b", 32, 256, 8);
+}
+
+// --- memory of a whole stage ---
+
+/// The first stage of a 1F1B pipeline holds p micro-batches of its layers' activations (Korthikanti et al.
+/// 2022, section 4.3).
+TEST(Memory, OfTheFirstStageHoldsAsManyMicroBatchesAsThePipelineIsDeep) {
+    const std::string yaml =
+        "model: {base: megatron-22b, layers: 16, dropout: 0.1}\n"
+        "cluster: {node: dgx-a100, nodes: 4}\n"
+        "parallel: {tp: 8, pp: 4, sequence_parallel: true}\n"
+        "training: {global_batch: 16, micro_batch: 1, precision: fp16, recompute: selective}\n"
+        "software: megatron-lm-2022\n";
+    Experiment e = parse_experiment(yaml, "memory.yaml");
+    const report::Result result = summarize(e, simulate(e));
+    const double s = 2048, h = 6144, layers = 4, p = 4, t = 8;
+    const double blocks = p * layers * s * h * 34 / t;
+    const double embedding_dropout_mask = p * s * h / t;
+    const auto kind = static_cast<std::size_t>(sim::MemoryKind::activations);
+    const double activations = result.per_stage[0].peak_by_kind_bytes[kind];
+    EXPECT_GE(activations, blocks);
+    // Beside the blocks: the embedding's dropout mask and token numbers.
+    EXPECT_LE(activations, blocks + 1.2 * embedding_dropout_mask);
+}
+
+// --- engines and determinism ---
+
+TEST(Determinism, TheSameExperimentGivesTheSameBytes) {
+    std::mt19937 random(6);
+    for (int i = 0; i < 20; ++i) {
+        const Experiment e = random_experiment(random);
+        EXPECT_EQ(report::to_text(report::to_json(summarize(e, simulate(e)))),
+                  report::to_text(report::to_json(summarize(e, simulate(e)))));
+    }
+}
+
+TEST(Summary, AddsUp) {
+    std::mt19937 random(7);
+    for (int i = 0; i < kDraws; ++i) {
+        const Experiment e = random_experiment(random);
+        const report::Result r = summarize(e, simulate(e));
+        expect_close(r.breakdown.total(), r.step_time_s, 1e-9, e.description);
+        expect_close(report::total_bytes(r.memory.by_kind_bytes), r.memory.peak_bytes, 1e-9, e.description);
+        EXPECT_LE(r.mfu, r.hfu) << e.description;
+        EXPECT_GT(r.mfu, 0) << e.description;
+        EXPECT_LT(r.hfu, 1) << e.description;
+        int layers = 0;
+        for (const report::StageResult& stage : r.per_stage) layers += stage.layers;
+        EXPECT_EQ(layers, e.model.layers) << e.description;
+    }
+}
+
+TEST(Partition, TakesMissingLayersOffTheEnds) {
+    const auto blocks = [](int layers, int stages) {
+        models::TransformerShape shape;
+        shape.layers = layers;
+        shape.hidden = 64;
+        shape.heads = 4;
+        const models::Model model = models::build_transformer(shape);
+        std::vector<int> counts;
+        for (const std::vector<int>& nodes : parallel::partition(model, stages)) {
+            counts.push_back(0);
+            for (const int node : nodes) counts.back() += model.layer(node).kind == models::LayerKind::block;
+        }
+        return counts;
+    };
+    EXPECT_EQ(blocks(8, 4), (std::vector<int>{2, 2, 2, 2}));
+    EXPECT_EQ(blocks(7, 4), (std::vector<int>{2, 2, 2, 1}));
+    EXPECT_EQ(blocks(6, 4), (std::vector<int>{1, 2, 2, 1}));
+    EXPECT_EQ(blocks(5, 4), (std::vector<int>{1, 2, 1, 1}));
+    EXPECT_EQ(blocks(126, 16).front(), 7);
+    EXPECT_EQ(blocks(126, 16)[1], 8);
+    EXPECT_EQ(blocks(126, 16).back(), 7);
+    EXPECT_EQ(blocks(126, 128).front(), 0);
+    EXPECT_EQ(blocks(126, 128).back(), 0);
+}
+
+}  // namespace
+}  // namespace orrery::study
