@@ -62,7 +62,7 @@ class FullySharded : public DataParallel {
 
     void after_backward(const Moment& moment) override {
         if (is_root(moment.node)) {
-            if (!moment.last_of_action) return;
+            if (moment.node != first_root()) return;
             reduce(root_parameters_, moment, "root gradient reduction");
             free_root();
             return;
@@ -79,6 +79,13 @@ class FullySharded : public DataParallel {
   private:
     [[nodiscard]] bool is_root(int node) const {
         return context_.model.layer(node).kind != models::LayerKind::block;
+    }
+
+    /// The part of the root unit whose backward comes last: the embedding, or the head where that is elsewhere.
+    [[nodiscard]] int first_root() const {
+        const auto it = std::find_if(context_.nodes.begin(), context_.nodes.end(),
+                                     [this](int node) { return is_root(node); });
+        return it == context_.nodes.end() ? -1 : *it;
     }
 
     /// The gather that the node's compute needs, issued now unless it is already resident.

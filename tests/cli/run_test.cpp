@@ -80,7 +80,7 @@ TEST(Run, SaysWhatToChangeWhenItDoesNotFit) {
     folder.write("small.yaml", kSmall);
     const Outcome outcome =
         orrery_command("run " + folder.path("small.yaml") +
-                       " --set cluster.gpu_memory_bytes=500e6 --json --out " + folder.path("out"));
+                       " --set cluster.gpu_memory_bytes=300e6 --json --out " + folder.path("out"));
     EXPECT_EQ(outcome.status, 1);
     EXPECT_NE(outcome.err.find("does not fit"), std::string::npos) << outcome.err;
     EXPECT_NE(outcome.err.find("--set training.recompute=full"), std::string::npos) << outcome.err;

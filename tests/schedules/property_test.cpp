@@ -99,7 +99,7 @@ TEST(EverySchedule, RejectsImpossibleSizesByName) {
     }
 }
 
-TEST(ClosedForms, HoldOnTheWholeLegalGrid) {
+TEST(ClosedForms, HoldForUpTo32Stages256MicroBatches8Chunks) {
     for (const char* name : {"gpipe", "1f1b", "interleaved-1f1b"}) {
         const ScheduleEntry& entry = find_schedule(name);
         for (int p = 1; p <= 32; ++p)

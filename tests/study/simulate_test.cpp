@@ -8,6 +8,7 @@
 #include <random>
 #include <tuple>
 
+#include "core/error.hpp"
 #include "random_experiment.hpp"
 #include "report/json.hpp"
 #include "sim/engine/engine.hpp"
@@ -224,6 +225,57 @@ TEST(Determinism, TheSameExperimentGivesTheSameBytes) {
         const Experiment e = random_experiment(random);
         EXPECT_EQ(report::to_text(report::to_json(summarize(e, simulate(e)))),
                   report::to_text(report::to_json(summarize(e, simulate(e)))));
+    }
+}
+
+/// The prices of a host that launches at once.
+sim::WorkCosts without_launches(sim::WorkCosts costs) {
+    for (sim::WorkCost& cost : costs) cost = {cost.duration_s, 0, cost.duration_s};
+    return costs;
+}
+
+/// The same with every collective's duration replaced by what `timeline` says it took. Where no two
+/// collectives share a link, that is the same every time.
+sim::WorkCosts with_durations_of(const sim::Program& program, const sim::Timeline& timeline,
+                                 sim::WorkCosts costs) {
+    for (std::size_t r = 0; r < program.ranks.size(); ++r) {
+        const sim::RankProgram& tasks = program.program_of(sim::RankId(r));
+        for (std::uint32_t t = 0; t < tasks.size(); ++t) {
+            if (tasks.communicator_slot[t] == sim::kNoCommunicator) continue;
+            const std::uint64_t task = program.first_task[r] + t;
+            const double duration = timeline.end[task] - timeline.start[task];
+            costs[tasks.work[t]()] = {duration, 0, duration};
+        }
+    }
+    return costs;
+}
+
+/// The engines differ in what a collective costs and in nothing else: told SimGrid's durations, replay gives
+/// SimGrid's step.
+TEST(Engines, AgreeOnLoweredProgramsOnceTheyAgreeOnCollectives) {
+    for (const char* plan : {"{tp: 1, pp: 1, dp: 1}", "{tp: 4, pp: 1, dp: 1}", "{tp: 1, pp: 4, dp: 1}",
+                             "{tp: 1, pp: 1, dp: 4, overlap_grad_reduce: false}"}) {
+        const int gpus = std::string(plan) == "{tp: 1, pp: 1, dp: 1}" ? 1 : 4;
+        const Experiment e = parse_experiment(
+            fmt::format(
+                "model: {{family: gpt, layers: 8, hidden: 1024, heads: 16, vocab: 8192, seq_length: 512}}\n"
+                "cluster: {{node: dgx-a100, gpus: {}, nodes: 1}}\n"
+                "parallel: {}\n"
+                "training: {{global_batch: 16, micro_batch: 1}}\n"
+                "granularity: layer\nfold: false\n",
+                gpus, plan),
+            "engines.yaml");
+        const Simulation s = simulate(e);
+        const sim::Program& program = s.lowered.program;
+        const sim::WorkCosts costs = without_launches(s.prices.costs);
+        sim::Timeline simgrid;
+        try {
+            simgrid = sim::simulate_with_simgrid(program, costs, e.cluster);
+        } catch (const MissingCapability&) {
+            GTEST_SKIP() << "built without SimGrid";
+        }
+        const double replayed = sim::replay(program, with_durations_of(program, simgrid, costs)).makespan();
+        expect_close(replayed, simgrid.makespan(), 1e-6, plan);
     }
 }
 
