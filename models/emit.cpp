@@ -160,10 +160,26 @@ void attention_forward(const Operator& op, const LocalShape& shape, const Softwa
     }
 }
 
+/// The gradients of queries, keys and values: copied into one tensor, or the three products' input gradients
+/// added.
+void qkv_gradient(const Operator& op, const LocalShape& shape, const Software& software, Emitter& emit) {
+    const AttentionShare a = share_of_attention(op, shape);
+    const int e = shape.element();
+    if (!software.packed_qkv) {
+        const double hidden = shape.tokens() * static_cast<double>(op.heads * op.head_dim);
+        emit.memory(MemoryFamily::elementwise, 2 * 3.0 * e * hidden, 2);
+    } else if (software.attention !=
+               AttentionImplementation::cudnn) {  // Transformer Engine writes it in place
+        emit.memory(MemoryFamily::elementwise,
+                    2.0 * e * shape.tokens() * static_cast<double>((a.heads + 2 * a.kv_heads) * op.head_dim));
+    }
+}
+
 void attention_backward(const Operator& op, const LocalShape& shape, const Software& software,
                         Emitter& emit) {
     if (software.attention != AttentionImplementation::unfused) {
         emit.push(fused_attention(op, shape, software, true));
+        qkv_gradient(op, shape, software, emit);
         return;
     }
     const AttentionShare a = share_of_attention(op, shape);

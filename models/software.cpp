@@ -80,6 +80,8 @@ const schema::Table<Software>& software_table() {
          Field::boolean("fused_norm", &Software::fused_norm).describe("One kernel a norm."),
          Field::boolean("fused_cross_entropy", &Software::fused_cross_entropy)
              .describe("One pass over the logits each way."),
+         Field::boolean("packed_qkv", &Software::packed_qkv)
+             .describe("Queries, keys and values come of one product."),
          Field::boolean("compiled", &Software::compiled).describe("Elementwise chains fused by a compiler."),
          Field::choice("selective_recompute", &Software::selective,
                        {{"core_attention", SelectivePolicy::core_attention},

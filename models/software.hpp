@@ -44,15 +44,17 @@ struct Software {
     bool fused_softmax = true;  ///< scale, mask and softmax in one kernel
     bool fused_bias_gelu = true;
     bool fused_bias_dropout_add = true;
-    bool fused_norm = true;               ///< one kernel forward, two backward
-    bool fused_cross_entropy = false;     ///< one pass over the logits each way
+    bool fused_norm = true;            ///< one kernel forward, two backward
+    bool fused_cross_entropy = false;  ///< one pass over the logits each way
     SelectivePolicy selective = SelectivePolicy::core_attention;
+    bool packed_qkv =
+        true;  ///< queries, keys and values share one product, whose gradient is put together by a copy
     bool compiled = false;                ///< elementwise chains fused by a compiler (torch.compile)
     bool transposed_activations = false;  ///< context and logits are copied between [s,b,h] and [b,s,h]
     int vocab_multiple = 1;               ///< the vocabulary is padded to a multiple of this times tp
 
-    /// Weight gradients add into a buffer kept across micro-batches. False where each micro-batch's gradient is reduced and
-    /// dropped (FSDP): only the shard accumulates.
+    /// Weight gradients add into a buffer kept across micro-batches. False where each micro-batch's gradient
+    /// is reduced and dropped (FSDP): only the shard accumulates.
     bool accumulates_gradients = true;
     bool fused_weight_gradient_accumulation =
         false;  ///< weight gradients add into fp32 main gradients inside the GEMM
