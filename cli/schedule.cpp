@@ -43,13 +43,15 @@ void require_time(const char* option, double value) {
         throw InputError({}, option, fmt::format("expected a finite time of at least 0, not {}", value));
 }
 
-/// Times, in the shape's way: of one micro-batch on one device's share.
+/// Checks the numbers; sets the shape's times (of one micro-batch on one device's share).
 void take_times(const Options& options, schedules::PipelineShape& shape) {
     require_time("--forward", options.forward);
     require_time("--backward-input", options.backward_input);
     require_time("--backward-weight", options.backward_weight);
     require_time("--comm", options.comm);
     require_time("--transfer", options.transfer);
+    if (options.memory_limit && !(*options.memory_limit > 0))
+        throw InputError({}, "--memory-limit", "expected more than 0 micro-batch activations");
     if (options.overlapped) require_time("--overlapped", *options.overlapped);
     if (options.forward + options.backward_input + options.backward_weight <= 0)
         throw InputError({}, "--forward", "the three times of a micro-batch must not all be 0");
@@ -67,19 +69,32 @@ schedules::Schedule registered(const Options& options, schedules::PipelineShape&
     shape.micro_batches = *options.microbatches;
     shape.chunks = options.chunks.value_or(entry.default_chunks);
     shape.slices = options.slices.value_or(1);
-    if (options.memory_limit && !(*options.memory_limit > 0))
-        throw InputError({}, "--memory-limit", "expected more than 0 micro-batch activations");
     const auto& released = options.released_at_backward;
     if (released && !(*released >= 0 && *released <= 1))
         throw InputError({}, "--released-at-backward", "expected a share from 0 to 1");
     shape.memory_limit = options.memory_limit;
     shape.released_at_backward = released;
     shape.variant = options.variant;
-    return entry.generate(shape);
+    return schedules::make_schedule(options.name, shape);
+}
+
+/// With a memory limit the answer may be that the schedule does not fit. The searches hold it themselves, in
+/// their own way of counting (--released-at-backward).
+void require_fit(const Options& options, const schedules::Schedule& schedule,
+                 const schedules::Evaluation& evaluation) {
+    if (!options.memory_limit || options.released_at_backward || schedule.name == "zb-v") return;
+    const auto& peaks = evaluation.peak_activation;
+    const auto most = std::max_element(peaks.begin(), peaks.end());
+    if (*most > *options.memory_limit * (1 + 1e-9))
+        throw ExperimentError(
+            fmt::format("{} holds {:.4g} micro-batch activations on device {}; the limit is {}",
+                        schedule.name, *most, most - peaks.begin(), *options.memory_limit));
 }
 
 /// An order file says its own sizes; options that contradict them are mistakes.
 schedules::Schedule from_file(const Options& options, schedules::PipelineShape& shape) {
+    if (!options.variant.empty())
+        throw InputError({options.name}, "--variant", "an order file has no variants");
     schedules::Schedule schedule = schedules::read_order(options.name);
     const auto agree = [&](const char* option, const std::optional<int>& given, int read) {
         if (given && *given != read)
@@ -165,6 +180,7 @@ int run_schedule(const Options& options) {
     if (options.overlapped) times.overlapped = *options.overlapped / (shape.chunks * shape.slices);
     times.evict = times.load = options.transfer;
     const schedules::Evaluation evaluation = schedules::evaluate(schedule, times);
+    require_fit(options, schedule, evaluation);
 
     if (!options.svg.empty()) write_file_atomically(options.svg, schedules::gantt_svg(schedule, evaluation));
     if (!options.order.empty())

@@ -392,8 +392,9 @@ void emit_backward_weight(const Operator& op, const LocalShape& shape, const Sof
     const double tokens = tokens_of(op, shape);
     const double parameters = local_parameters(op, shape.tp, software);
     const int g = bytes_of(software.gradient_accumulation);
-    const double accumulate =
-        software.accumulates_gradients ? (e + 2.0 * g) * parameters : 0;  // read the new gradient, read and write the buffer
+    const double accumulate = software.accumulates_gradients
+                                  ? (e + 2.0 * g) * parameters
+                                  : 0;  // read the new gradient, read and write the buffer
     switch (op.kind) {
         case OperatorKind::token_embedding:
             emit.memory(MemoryFamily::fill, e * parameters);

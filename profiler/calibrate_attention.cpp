@@ -27,8 +27,9 @@ double flash2_tail(const Tables& tables) {
         .forward.tail;
 }
 
-/// FlashAttention in Triton has no rows of its own. FlashAttention-2 is 1.7 to 3.0 times as fast as FlashAttention and 1.3
-/// to 2.5 times as fast as the Triton form (Dao 2023, section 4): the ratio of the two ranges' geometric means.
+/// FlashAttention in Triton has no rows of its own. FlashAttention-2 is 1.7 to 3.0 times as fast as
+/// FlashAttention and 1.3 to 2.5 times as fast as the Triton form (Dao 2023, section 4): the ratio of the two
+/// ranges' geometric means.
 void add_triton(std::vector<sim::AttentionModel>& models) {
     const double gain = std::sqrt(1.7 * 3.0) / std::sqrt(1.3 * 2.5);
     const std::vector<sim::AttentionModel> fitted = models;
@@ -36,10 +37,11 @@ void add_triton(std::vector<sim::AttentionModel>& models) {
         if (model.implementation != AttentionImplementation::flash1) continue;
         model.implementation = AttentionImplementation::triton;
         model.efficiency *= gain;
-        model.provenance = {"derived",
-                            "FlashAttention's rows, 1.25 times as fast: FlashAttention-2 is 1.7 to 3.0 times as fast as "
-                            "FlashAttention and 1.3 to 2.5 times as fast as its Triton form (Dao 2023, "
-                            "FlashAttention-2, section 4)"};
+        model.provenance = {
+            "derived",
+            "FlashAttention's rows, 1.25 times as fast: FlashAttention-2 is 1.7 to 3.0 times as fast as "
+            "FlashAttention and 1.3 to 2.5 times as fast as its Triton form (Dao 2023, "
+            "FlashAttention-2, section 4)"};
         models.push_back(model);
     }
 }

@@ -19,6 +19,7 @@ Json to_json(const ExposedCommunication& exposed) {
 void add(Json& json, const Breakdown& breakdown) {
     json["compute_s"] = breakdown.compute_s;
     json["exposed_comm_s"] = to_json(breakdown.exposed_comm_s);
+    json["exposed_copy_s"] = breakdown.exposed_copy_s;
     json["bubble_s"] = breakdown.bubble_s;
     json["optimizer_s"] = breakdown.optimizer_s;
     json["host_s"] = breakdown.host_s;

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/metrics/metrics.hpp"
 #include "sim/program.hpp"
 
 namespace orrery::report {
@@ -23,29 +24,10 @@ using BytesByKind = std::array<double, static_cast<std::size_t>(sim::MemoryKind:
 /// Sum over the kinds.
 double total_bytes(const BytesByKind& bytes);
 
-/// Communication that held up a compute stream, by the dimension it belongs to.
-struct ExposedCommunication {
-    double tp = 0;
-    double pp = 0;
-    double dp = 0;
-    double cp = 0;
-    double ep = 0;
-
-    [[nodiscard]] double total() const { return tp + pp + dp + cp + ep; }
-};
-
-/// Where the seconds of a step go on one compute stream. The parts add up to the step time.
-struct Breakdown {
-    double compute_s = 0;  ///< forward, backward and recomputation
-    ExposedCommunication exposed_comm_s;
-    double bubble_s = 0;     ///< waiting for other pipeline stages
-    double optimizer_s = 0;  ///< weight update, with its casts
-    double host_s = 0;       ///< waiting for the host to launch
-
-    [[nodiscard]] double total() const {
-        return compute_s + exposed_comm_s.total() + bubble_s + optimizer_s + host_s;
-    }
-};
+/// Where the seconds of a step go on one compute stream (sim/metrics/metrics.hpp); the parts add up to the
+/// step.
+using sim::Breakdown;
+using sim::ExposedCommunication;
 
 struct Memory {
     double peak_bytes = 0;        ///< of the fullest rank

@@ -54,6 +54,7 @@ std::string where_the_time_goes(const Result& result, std::size_t width) {
     add("exposed comm, data parallel", parts.exposed_comm_s.dp);
     add("exposed comm, context parallel", parts.exposed_comm_s.cp);
     add("exposed comm, expert parallel", parts.exposed_comm_s.ep);
+    add("exposed copies to and from host", parts.exposed_copy_s);
     add("pipeline bubble", parts.bubble_s);
     add("optimizer", parts.optimizer_s);
     add("waiting for the host", parts.host_s);

@@ -1,6 +1,8 @@
 // schedules/registry.cpp
 //
 // The table of schedules: the one place where a name meets its generator.
+#include <fmt/format.h>
+
 #include "core/error.hpp"
 #include "core/nearest_name.hpp"
 #include "schedules/formulas.hpp"
@@ -14,6 +16,7 @@ std::vector<ScheduleEntry> make_registry() {
         {.name = "gpipe",
          .summary = "all forwards, then all backwards (Huang et al. 2019)",
          .generate = gpipe,
+         .variants = "fifo, lifo",
          .bubble = full_bubble,
          .peak = peak_all},
         {.name = "1f1b",
@@ -30,6 +33,7 @@ std::vector<ScheduleEntry> make_registry() {
         {.name = "dapple",
          .summary = "early backward, warm-up by policy a or b under a memory limit (Fan et al. 2021)",
          .generate = dapple,
+         .variants = "a, b",
          .bubble = dapple_bubble,
          .peak = peak_dapple},
         {.name = "interleaved-1f1b",
@@ -48,6 +52,7 @@ std::vector<ScheduleEntry> make_registry() {
          .summary = "all micro-batches through one chunk after the other (Lamy-Poirier 2023)",
          .generate = breadth_first,
          .default_chunks = 2,
+         .variants = "fifo, lifo",
          .bubble = breadth_first_bubble,
          .peak = peak_all},
         {.name = "terapipe",
@@ -72,7 +77,8 @@ std::vector<ScheduleEntry> make_registry() {
          .peak = peak_h2},
         {.name = "zb-auto",
          .summary = "zero bubble, searched under a memory limit (Qi et al. 2024)",
-         .generate = zb_auto},
+         .generate = zb_auto,
+         .variants = "heuristic, exact"},
         {.name = "zb-v",
          .summary = "zero bubble on V-placed stages, searched (Qi et al. 2024)",
          .generate = zb_v,
@@ -92,6 +98,7 @@ std::vector<ScheduleEntry> make_registry() {
          .summary = "V-placed stages from a building block, zero bubble by default (Qi et al. 2024)",
          .generate = v_zb,
          .default_chunks = 2,
+         .variants = "slot distances of a building block: 4,2,4,2",
          .bubble = zero_bubble_v},
         {.name = "interleaved-zb",
          .summary = "interleaved 1F1B with delayed W (PyTorch's InterleavedZeroBubble)",
@@ -102,6 +109,7 @@ std::vector<ScheduleEntry> make_registry() {
         {.name = "chimera",
          .summary = "two pipelines in opposite directions, units concatenated (Li and Hoefler 2021)",
          .generate = chimera,
+         .variants = "direct, doubling, halving (of 2 slices)",
          .bubble = chimera_bubble,
          .peak = peak_chimera},
         {.name = "hanayo",
@@ -129,11 +137,13 @@ std::vector<ScheduleEntry> make_registry() {
         {.name = "graphpipe",
          .summary = "1F1B on a graph of stages, warm-up by depth (Jeon et al. 2025)",
          .generate = graphpipe,
+         .variants = "BRANCHESxLENGTH, such as 2x1",
          .bubble = graph_bubble,
          .peak = peak_graph},
         {.name = "distmm",
          .summary = "modalities side by side, a loss that waits for the whole batch (Huang et al. 2024)",
          .generate = distmm,
+         .variants = "BRANCHESxLENGTH, such as 2x1",
          .bubble = graph_bubble,
          .peak = peak_all},
         {.name = "dynapipe",
@@ -159,7 +169,10 @@ const std::vector<ScheduleEntry>& registry() {
 }
 
 Schedule make_schedule(std::string_view name, const PipelineShape& shape) {
-    return find_schedule(name).generate(shape);
+    const ScheduleEntry& entry = find_schedule(name);
+    if (entry.variants.empty() && !shape.variant.empty())
+        throw InputError({}, "variant", fmt::format("{} has no variants", name));
+    return entry.generate(shape);
 }
 
 const ScheduleEntry& find_schedule(std::string_view name) {

@@ -106,6 +106,8 @@ struct ScheduleEntry {
     std::function<Schedule(const PipelineShape&)> generate;
     /// Virtual stages per device when the user gives none.
     int default_chunks = 1;
+    /// The variants, the default first, for the user to read; empty: the schedule has none.
+    std::string_view variants = {};
     /// Declared closed form: makespan minus the busiest device's work, with the shape's times and no
     /// communication; empty function, or nullopt for a shape outside the formula's range: none is known.
     /// Tests hold it against the evaluation, exactly.
@@ -120,7 +122,8 @@ const std::vector<ScheduleEntry>& registry();
 /// The entry of that name. Throws InputError naming the nearest valid name.
 const ScheduleEntry& find_schedule(std::string_view name);
 
-/// The schedule of that name for that shape. Throws InputError naming the nearest valid name.
+/// The schedule of that name for that shape. Throws InputError naming the nearest valid name, or (key
+/// "variant") when the shape asks for a variant of a schedule that has none.
 Schedule make_schedule(std::string_view name, const PipelineShape& shape);
 
 }  // namespace orrery::schedules

@@ -28,6 +28,7 @@ BarChart time_chart(const std::vector<std::string>& labels, std::span<const Brea
     add("exposed data parallel", "dp", [](const Breakdown& b) { return b.exposed_comm_s.dp; });
     add("exposed context parallel", "cp", [](const Breakdown& b) { return b.exposed_comm_s.cp; });
     add("exposed expert parallel", "ep", [](const Breakdown& b) { return b.exposed_comm_s.ep; });
+    add("exposed copy", "copy", [](const Breakdown& b) { return b.exposed_copy_s; });
     add("optimizer", "optimizer", [](const Breakdown& b) { return b.optimizer_s; });
     add("waiting for the host", "host", [](const Breakdown& b) { return b.host_s; });
     add("pipeline bubble", "bubble", [](const Breakdown& b) { return b.bubble_s; });

@@ -17,8 +17,9 @@ std::vector<AttentionImplementation> substitutes(AttentionImplementation wanted)
     using enum AttentionImplementation;
     switch (wanted) {
         case flash1:
-        case triton:
             return {flash1, triton, flash2, cudnn, flash3};
+        case triton:
+            return {triton, flash1, flash2, cudnn, flash3};
         case flash3:
         case cudnn:
             return {wanted, cudnn, flash3, flash2, flash1, triton};

@@ -63,6 +63,14 @@ TEST(ScheduleCommand, DrawsWithoutColourIntoAPipe) {
     EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos);
 }
 
+TEST(ScheduleCommand, SaysWhenTheScheduleDoesNotFit) {
+    const Outcome outcome = orrery_command("schedule 1f1b --stages 4 --microbatches 8 --memory-limit 3");
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_NE(outcome.err.find("1f1b holds 4 micro-batch activations on device 0"), std::string::npos);
+    EXPECT_EQ(orrery_command("schedule v-half --stages 4 --microbatches 8 --memory-limit 3 --json").status,
+              0);
+}
+
 TEST(ScheduleCommand, NamesEveryMistake) {
     const std::pair<const char*, const char*> mistakes[] = {
         {"gpipee --stages 2 --microbatches 2", "did you mean 'gpipe'"},
@@ -72,6 +80,7 @@ TEST(ScheduleCommand, NamesEveryMistake) {
         {"gpipe --stages 2 --microbatches 2 --forward nan", "--forward"},
         {"dualpipe --stages 3 --microbatches 8", "even number of stages"},
         {"zb-auto --stages 4 --microbatches 8 --memory-limit 0.5", "memory-limit"},
+        {"1f1b --stages 4 --microbatches 8 --variant b", "1f1b has no variants"},
         {"/nowhere/order.csv", "/nowhere/order.csv"},
     };
     for (const auto& [arguments, says] : mistakes) {

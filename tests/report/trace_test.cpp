@@ -75,7 +75,7 @@ TEST(Trace, JoinsEverySendToItsReceive) {
 
 TEST(Trace, LinesOfOneStreamDoNotOverlap) {
     std::map<std::pair<int, int>, double> free;
-    for (const Json& event : trace_of(sample_step(3, 5, 2))["traceEvents"]) {
+    for (const Json trace = trace_of(sample_step(3, 5, 2)); const Json& event : trace["traceEvents"]) {
         if (event["ph"] != "X") continue;
         double& end = free[{event["pid"], event["tid"]}];
         EXPECT_GE(event["ts"].get<double>() + 2e-3, end);

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <random>
 
 #include "core/error.hpp"
@@ -100,7 +99,7 @@ TEST(EverySchedule, RejectsImpossibleSizesByName) {
     }
 }
 
-TEST(ClosedForms, HoldOnTheWholeLegalGrid) {
+TEST(ClosedForms, HoldForUpTo32Stages256MicroBatches8Chunks) {
     for (const char* name : {"gpipe", "1f1b", "interleaved-1f1b"}) {
         const ScheduleEntry& entry = find_schedule(name);
         for (int p = 1; p <= 32; ++p)
@@ -123,17 +122,12 @@ TEST(ClosedForms, HoldOnTheWholeLegalGrid) {
     }
 }
 
-TEST(Speed, LargeBareScheduleTakesWellUnderATenthOfASecond) {
+// How fast is for bench/ to say: a test holds on a busy machine and under sanitizers.
+TEST(EverySchedule, LargeOnesAreCompleteToo) {
     const PipelineShape shape{.devices = 64, .micro_batches = 1024, .chunks = 4};
-    const auto begin = std::chrono::steady_clock::now();
     const Schedule schedule = make_schedule("interleaved-1f1b", shape);
-    const auto generated = std::chrono::steady_clock::now();
     const Evaluation evaluation = evaluate(schedule, action_times(shape));
-    const auto end = std::chrono::steady_clock::now();
-    const auto ms = [](auto d) { return std::chrono::duration<double, std::milli>(d).count(); };
-    fmt::print("{} actions: generate {:.1f} ms, evaluate {:.1f} ms\n", evaluation.actions,
-               ms(generated - begin), ms(end - generated));
-    EXPECT_LT(ms(end - begin), 1000);  // the machine may be busy; bench/ holds the figure to its bound
+    EXPECT_EQ(evaluation.actions, 64U * 1024 * 4 * 2);
 }
 
 }  // namespace

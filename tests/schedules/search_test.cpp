@@ -99,7 +99,8 @@ TEST(ZeroBubbleExact, EqualsExhaustiveSearch) {
 }
 
 TEST(ZeroBubbleExact, MeetsTheProvenOptimaOfTheIntegerProgram) {
-    for (const auto& row : read_data("zb_ilp_small.json")["cases"]) {
+    const nlohmann::json data = read_data("zb_ilp_small.json");
+    for (const auto& row : data["cases"]) {
         PipelineShape shape{.devices = row["p"], .micro_batches = row["m"]};
         shape.forward_time = row["t"][0];
         shape.backward_input_time = row["t"][1];
@@ -116,7 +117,8 @@ TEST(ZeroBubbleExact, MeetsTheProvenOptimaOfTheIntegerProgram) {
 }
 
 TEST(TeraPipeSlices, EqualTheReferencePlanner) {
-    for (const auto& row : read_data("terapipe_dp.json")["cases"]) {
+    const nlohmann::json data = read_data("terapipe_dp.json");
+    for (const auto& row : data["cases"]) {
         const double a = row["a"], b = row["b"], g = row["g"];
         const auto time = [&](int sequences, int tokens, int context) {
             const double work = static_cast<double>(sequences) * tokens;

@@ -53,7 +53,8 @@ TEST(ZeroBubblePaper, Table5IsReproducedToFourDecimals) {
 }
 
 TEST(ZeroBubbleHeuristic, MeetsTheProvenOptimumOfSmallCases) {
-    for (const auto& row : read_data("zb_ilp_small.json")["cases"]) {
+    const nlohmann::json data = read_data("zb_ilp_small.json");
+    for (const auto& row : data["cases"]) {
         PipelineShape shape;
         shape.devices = row["p"];
         shape.micro_batches = row["m"];
@@ -83,7 +84,8 @@ std::string compact(const std::vector<Action>& order) {
 }
 
 TEST(ZeroBubbleHeuristic, ReproducesHeterogeneousStages) {
-    for (const auto& row : read_data("zb_hetero.json")["cases"]) {
+    const nlohmann::json data = read_data("zb_hetero.json");
+    for (const auto& row : data["cases"]) {
         ZeroBubbleProblem problem;
         problem.devices = row["p"];
         problem.micro_batches = row["m"];
@@ -118,7 +120,8 @@ TEST(ZeroBubbleHeuristic, ReproducesHeterogeneousStages) {
 }
 
 TEST(VFamily, HasTheReferenceBubblesAndPeaksForEqualTimes) {
-    for (const auto& row : read_data("v_family.json")["rows"]) {
+    const nlohmann::json data = read_data("v_family.json");
+    for (const auto& row : data["rows"]) {
         PipelineShape shape;
         shape.devices = row[0];
         shape.micro_batches = row[1];
@@ -150,7 +153,8 @@ TEST(VFamily, VZbHasNoBubbleInItsSpansAndThePeakOf1F1B) {
 }
 
 TEST(Varuna, HasTheReferenceOrdersAndTimes) {
-    for (const auto& row : read_data("varuna_orders.json")["cases"]) {
+    const nlohmann::json data = read_data("varuna_orders.json");
+    for (const auto& row : data["cases"]) {
         PipelineShape shape;
         shape.devices = row["p"];
         shape.micro_batches = row["m"];
@@ -172,7 +176,8 @@ TEST(Varuna, HasTheReferenceOrdersAndTimes) {
 }
 
 TEST(PipeDream, RunsWithoutBubbleInSteadyStateAndCountsItsWeightVersions) {
-    for (const auto& row : read_data("pipedream_async.json")["cases"]) {
+    const nlohmann::json data = read_data("pipedream_async.json");
+    for (const auto& row : data["cases"]) {
         PipelineShape shape;
         shape.devices = row["p"];
         shape.forward_time = row["t_F"];
