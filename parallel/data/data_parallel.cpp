@@ -50,8 +50,8 @@ TaskId DataParallel::tied_embedding_reduce(TaskId after) {
     const bool first = c.device == 0;
     const bool last = c.device == p.pp - 1;
     if (p.pp == 1 || !c.model.shape.tied_embeddings || !(first || last)) return after;
-    const double bytes = c.reduction_element() *
-                         models::local_parameters(c.model.types[0].operators[0], p.tp, c.software);
+    const double bytes =
+        c.reduction_element() * models::local_parameters(c.model.types[0].operators[0], p.tp, c.software);
     const std::vector<std::uint32_t> devices = {device_of(p, {0, 0, 0, 0}),
                                                 device_of(p, {0, 0, 0, p.pp - 1})};
     return c.collective(StreamKind::dp, {RoleKind::tied_embedding}, CollectiveKind::all_reduce, bytes,

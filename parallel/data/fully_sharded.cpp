@@ -81,7 +81,8 @@ class FullySharded : public DataParallel {
         return context_.model.layer(node).kind != models::LayerKind::block;
     }
 
-    /// The part of the root unit whose backward comes last: the embedding, or the head where that is elsewhere.
+    /// The part of the root unit whose backward comes last: the embedding, or the head where that is
+    /// elsewhere.
     [[nodiscard]] int first_root() const {
         const auto it = std::find_if(context_.nodes.begin(), context_.nodes.end(),
                                      [this](int node) { return is_root(node); });
