@@ -106,23 +106,12 @@ std::vector<report::NamedText> source_lines(const Experiment& e) {
     return sources;
 }
 
-report::Breakdown breakdown_of(const sim::Breakdown& from) {
-    report::Breakdown to;
-    to.compute_s = from.compute_s;
-    const sim::ExposedCommunication& comm = from.exposed_comm_s;
-    to.exposed_comm_s = {comm.tp, comm.pp, comm.dp, comm.cp, comm.ep};
-    to.bubble_s = from.bubble_s;
-    to.optimizer_s = from.optimizer_s;
-    to.host_s = from.host_s + from.exposed_copy_s;  // copies to and from the host
-    return to;
-}
-
 void add_times(report::Result& result, const sim::Metrics& metrics) {
     result.step_time_s = metrics.step_time_s;
     result.bubble_ratio = metrics.bubble_ratio;
     result.bubble_ratio_span = metrics.bubble_ratio_span;
     result.bubble_overhead = metrics.bubble_overhead;
-    result.breakdown = breakdown_of(metrics.breakdown);
+    result.breakdown = metrics.breakdown;
 }
 
 double peak_flops(const Experiment& e) {
@@ -182,7 +171,7 @@ void add_stages(report::Result& result, const Simulation& s, const sim::Metrics&
         report::StageResult stage;
         stage.stage = metrics.per_stage[i].pipeline_device;
         stage.layers = layers[i];
-        stage.breakdown = breakdown_of(metrics.per_stage[i].mean);
+        stage.breakdown = metrics.per_stage[i].mean;
         if (fullest[i] != nullptr) stage.peak_by_kind_bytes = fullest[i]->by_kind;
         result.per_stage.push_back(stage);
     }

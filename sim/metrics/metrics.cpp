@@ -152,7 +152,9 @@ class Measurement {
         metrics.bubble_overhead = makespan / (makespan - busiest.pipeline.bubble_s) - 1;
         double longest = 0;
         for (const Window& span : spans) longest = std::max(longest, span.length());
-        metrics.bubble_ratio_span = 1 - (busiest.span.total() - busiest.span.bubble_s) / longest;
+        // Sums of many parts may miss the whole by a rounding: no bubble is then a hair below zero.
+        metrics.bubble_ratio_span =
+            std::max(0.0, 1 - (busiest.span.total() - busiest.span.bubble_s) / longest);
     }
 
     void measure_stages() {
