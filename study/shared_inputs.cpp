@@ -35,14 +35,14 @@ Overlap load_overlap(const std::string& name) {
              .required()
              .describe("Time of a kernel beside a collective, relative to alone."),
          Field::text("source", &Overlap::source).required().describe("Where it was measured.")}};
-    return schema::read(table, yaml::read(data_file("calibrations", name, "calibration")));
+    return schema::read(table, yaml::read(data_file("calibrations/contention", name, "calibration")));
 }
 
 }  // namespace
 
 std::shared_ptr<const Overlap> shared_overlap() {
     static Shelf<Overlap> shelf;
-    return shelf.get("overlap", load_overlap);
+    return shelf.get("published", load_overlap);
 }
 
 std::shared_ptr<const models::Software> shared_software(const std::string& name) {

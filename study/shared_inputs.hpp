@@ -15,7 +15,7 @@ namespace orrery::study {
 
 std::shared_ptr<const models::Software> shared_software(const std::string& name_or_path);
 std::shared_ptr<const sim::Calibration> shared_calibration(const std::string& name_or_path);
-/// calibrations/overlap.yaml: how much kernels slow down beside a collective.
+/// calibrations/contention/published.yaml: how much kernels slow down beside a collective.
 struct Overlap {
     double compute_slowdown = 1;
     std::string source;

@@ -11,8 +11,8 @@
 namespace orrery::sim {
 namespace {
 
-constexpr int kMostReplays = 8;
-constexpr double kTolerance = 1e-6;
+constexpr int kMostReplays = 32;
+constexpr double kTolerance = 1e-12;
 
 struct Interval {
     double begin = 0;
@@ -46,12 +46,14 @@ std::vector<Interval> busy_with_collectives(const Program& program, RankId rank,
     return merged;
 }
 
-/// Sets the stretch of every kernel of the rank from what of it overlaps a collective.
-void stretch_rank(const Program& program, RankId rank, const Timeline& timeline,
-                  const std::vector<bool>& holds, double slowdown, std::vector<double>& stretch) {
+/// Sets the stretch of every kernel of the rank from what of it overlaps a collective. Returns the largest
+/// change.
+double stretch_rank(const Program& program, RankId rank, const Timeline& timeline,
+                    const std::vector<bool>& holds, double slowdown, std::vector<double>& stretch) {
     const std::vector<Interval> busy = busy_with_collectives(program, rank, timeline, holds);
     const RankProgram& tasks = program.program_of(rank);
     const std::uint64_t first = program.first_task[rank()];
+    double change = 0;
     std::size_t at = 0;
     for (std::size_t i = 0; i < tasks.size(); ++i) {
         const bool kernel = tasks.streams[tasks.stream[i]()].kind == StreamKind::compute;
@@ -63,8 +65,11 @@ void stretch_rank(const Program& program, RankId rank, const Timeline& timeline,
         for (std::size_t k = at; k < busy.size() && busy[k].begin < end; ++k) {
             overlap += std::min(end, busy[k].end) - std::max(begin, busy[k].begin);
         }
-        stretch[first + i] = overlap * (1 - 1 / slowdown);
+        const double now = overlap * (1 - 1 / slowdown);
+        change = std::max(change, std::abs(now - stretch[first + i]));
+        stretch[first + i] = now;
     }
+    return change;
 }
 
 }  // namespace
@@ -76,13 +81,12 @@ Timeline replay_with_contention(const Program& program, const WorkCosts& costs, 
     for (const Work& work : program.works) holds.push_back(holds_the_gpu(program, work));
     std::vector<double> stretch(program.tasks(), 0);
     for (int round = 1; round < kMostReplays; ++round) {
+        double change = 0;
         for (std::size_t r = 0; r < program.ranks.size(); ++r) {
-            stretch_rank(program, RankId(r), timeline, holds, slowdown, stretch);
+            change = std::max(change, stretch_rank(program, RankId(r), timeline, holds, slowdown, stretch));
         }
-        Timeline next = replay(program, costs, stretch);
-        const bool settled = std::abs(next.makespan() - timeline.makespan()) <= kTolerance * next.makespan();
-        timeline = std::move(next);
-        if (settled) break;
+        if (change <= kTolerance * timeline.makespan()) break;
+        timeline = replay(program, costs, stretch);
     }
     return timeline;
 }

@@ -30,7 +30,7 @@ Timeline replay(const Program& program, const WorkCosts& costs, std::span<const 
 /// Replay with contention on each GPU: while one of a rank's collectives (of two or more GPUs) runs, its
 /// kernels progress at 1/`slowdown` of their speed, because the collective's kernels hold multiprocessors and
 /// memory bandwidth. The stretch of each kernel follows from its overlap and the overlap from the timeline: a
-/// fixed point, reached by replaying until the step time moves by less than 1e-6 of itself (at most eight
+/// fixed point, reached by replaying until no stretch moves by more than 1e-12 of the step (at most 32
 /// times). `slowdown` 1: plain replay.
 Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown);
 

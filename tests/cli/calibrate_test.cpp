@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -12,7 +14,7 @@ namespace {
 const std::string kSource = ORRERY_SOURCE_DIR;
 
 TEST(CalibrateCommand, RedoesACommittedCalibration) {
-    const std::string out = testing::TempDir() + "h200.yaml";
+    const std::string out = testing::TempDir() + std::to_string(::getpid()) + "-h200.yaml";
     const Outcome outcome =
         orrery_command("calibrate --gpu h200 " + kSource + "/calibrations/data/*.csv --out " + out);
     ASSERT_EQ(outcome.status, 0) << outcome.err;
@@ -21,7 +23,7 @@ TEST(CalibrateCommand, RedoesACommittedCalibration) {
 }
 
 TEST(CalibrateCommand, RefusesAnUnknownGpuAndWritesNothing) {
-    const std::string out = testing::TempDir() + "none.yaml";
+    const std::string out = testing::TempDir() + std::to_string(::getpid()) + "-none.yaml";
     const Outcome outcome =
         orrery_command("calibrate --gpu h300 " + kSource + "/calibrations/data/gpus.csv --out " + out);
     EXPECT_EQ(outcome.status, 2);

@@ -1,4 +1,6 @@
 // tests/cli/schedule_test.cpp
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -45,7 +47,8 @@ TEST(ScheduleCommand, TimesAreOfOneMicroBatchOnOneDevicesShare) {
 }
 
 TEST(ScheduleCommand, AnOrderWrittenIsAnOrderRead) {
-    const auto file = std::filesystem::temp_directory_path() / "orrery_schedule_test_order.csv";
+    const auto file =
+        std::filesystem::temp_directory_path() / ("orrery_schedule_" + std::to_string(::getpid()) + ".csv");
     ASSERT_EQ(
         orrery_command("schedule zb-v --stages 4 --microbatches 8 --json --write-order " + file.string())
             .status,

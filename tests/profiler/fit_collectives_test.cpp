@@ -1,5 +1,7 @@
 #include "profiler/fit_collectives.hpp"
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -78,7 +80,7 @@ TEST(FitCollectives, RefusesSamplesThatCannotBe) {
 /// Fitting on two thirds of the published sweeps predicts the last third; the bounds are a little above what
 /// came out (see the residuals in calibrations/collectives).
 TEST(PublishedSweeps, HeldOutSamplesAreWithinTheStatedErrors) {
-    const auto folder = std::filesystem::path(testing::TempDir()) / "fitted";
+    const auto folder = std::filesystem::path(testing::TempDir()) / ("fitted-" + std::to_string(::getpid()));
     const auto results =
         run_collective_recipes(read_collective_recipes(kData / "collective_fits.yaml"), folder);
     EXPECT_EQ(results.size(), 6U);
@@ -97,7 +99,8 @@ TEST(PublishedSweeps, HeldOutSamplesAreWithinTheStatedErrors) {
 }
 
 TEST(CollectiveSamples, ReadsQuotesAndNamesTheBadCell) {
-    const auto path = std::filesystem::path(testing::TempDir()) / "samples.csv";
+    const auto path =
+        std::filesystem::path(testing::TempDir()) / ("samples-" + std::to_string(::getpid()) + ".csv");
     const std::string header = "gpu,gpus,nodes,network,collective,bytes,time_us,software,source\n";
     std::ofstream(path) << header << "g,8,1,\"a, b\",all-reduce,1024,12.5,\"nccl-tests, -g 8\",here\n"
                         << "g,8,1,n,all-reduce,0,12.5,,here\n";

@@ -1,5 +1,7 @@
 #include "sim/cost/collective_calibration.hpp"
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -19,7 +21,8 @@ TEST(CollectiveCalibration, EveryNodeOfTheZooHasOne) {
 }
 
 TEST(CollectiveCalibration, WritesAndReadsTheSame) {
-    const auto path = std::filesystem::path(testing::TempDir()) / "written.yaml";
+    const auto path =
+        std::filesystem::path(testing::TempDir()) / ("written-" + std::to_string(::getpid()) + ".yaml");
     for (const std::string& name : collective_calibration_names()) {
         const CollectiveCalibration before = load_collectives(name);
         save_collectives(before, path);
@@ -35,7 +38,8 @@ TEST(CollectiveCalibration, SaysWhereItsFiguresComeFrom) {
 }
 
 TEST(CollectiveCalibration, NamesTheBadKey) {
-    const auto path = std::filesystem::path(testing::TempDir()) / "bad.yaml";
+    const auto path =
+        std::filesystem::path(testing::TempDir()) / ("bad-" + std::to_string(::getpid()) + ".yaml");
     std::string text = to_yaml(ideal_collectives());
     const std::string from = "link_efficiency: 1\n";
     text.replace(text.find(from), from.size(), "link_efficiency: 1.5\n");
