@@ -11,8 +11,8 @@
 namespace orrery::sim {
 namespace {
 
-constexpr int kMostReplays = 32;
-constexpr double kTolerance = 1e-12;
+constexpr int kMostReplays = 16;
+constexpr double kTolerance = 1e-6;
 
 struct Interval {
     double begin = 0;
@@ -25,14 +25,17 @@ bool holds_the_gpu(const Program& program, const Work& work) {
            program.groups[collective->group].devices.size() > 1;
 }
 
-/// When the rank's collectives run: disjoint intervals in order of time.
+/// When the rank's collectives run, those of the tp stream left out, since they stand between kernels and
+/// move with them: disjoint intervals in order of time.
 std::vector<Interval> busy_with_collectives(const Program& program, RankId rank, const Timeline& timeline,
                                             const std::vector<bool>& holds) {
     std::vector<Interval> all;
     const RankProgram& tasks = program.program_of(rank);
     const std::uint64_t first = program.first_task[rank()];
     for (std::size_t i = 0; i < tasks.size(); ++i) {
-        if (holds[tasks.work[i]()]) all.push_back({timeline.start[first + i], timeline.end[first + i]});
+        const bool beside = tasks.streams[tasks.stream[i]()].kind != StreamKind::tp;
+        if (beside && holds[tasks.work[i]()])
+            all.push_back({timeline.start[first + i], timeline.end[first + i]});
     }
     std::sort(all.begin(), all.end(), [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
     std::vector<Interval> merged;
@@ -46,28 +49,64 @@ std::vector<Interval> busy_with_collectives(const Program& program, RankId rank,
     return merged;
 }
 
-/// Sets the stretch of every kernel of the rank from what of it overlaps a collective. Returns the largest
-/// change.
+/// How long `work` seconds of a kernel last from `begin` on, at 1/slowdown of its speed inside the busy
+/// intervals from `at` on.
+double slowed(double begin, double work, const std::vector<Interval>& busy, std::size_t at, double slowdown) {
+    double now = begin;
+    for (; at < busy.size() && work > 0; ++at) {
+        const double free = std::max(0.0, busy[at].begin - now);
+        if (work <= free) break;
+        work -= free;
+        now = std::max(now, busy[at].begin);
+        const double inside = busy[at].end - now;
+        if (work * slowdown <= inside) return now + work * slowdown - begin;
+        work -= inside / slowdown;
+        now = busy[at].end;
+    }
+    return now + work - begin;
+}
+
+/// True if the kernel started as soon as the one before it, or a tp collective after that one, had ended: it
+/// will do so again when that one lasts longer or shorter. False if something else held it back.
+bool moves_along(const Program& program, RankId rank, TaskId task, const Timeline& timeline,
+                 double previous_end) {
+    const std::uint64_t first = program.first_task[rank()];
+    const double start = timeline.start[first + task()];
+    if (start <= previous_end * (1 + 1e-14)) return true;
+    const RankProgram& tasks = program.program_of(rank);
+    for (const TaskId dependency : tasks.dependencies(task)) {
+        const bool tp = tasks.streams[tasks.stream[dependency()]()].kind == StreamKind::tp;
+        if (tp && timeline.end[first + dependency()] >= start * (1 - 1e-14)) return true;
+    }
+    return false;
+}
+
+/// Sets the stretch of every kernel of the rank from the collectives it meets. Returns the largest change.
 double stretch_rank(const Program& program, RankId rank, const Timeline& timeline,
-                    const std::vector<bool>& holds, double slowdown, std::vector<double>& stretch) {
+                    const std::vector<bool>& holds, double slowdown, double damping,
+                    std::vector<double>& stretch) {
     const std::vector<Interval> busy = busy_with_collectives(program, rank, timeline, holds);
     const RankProgram& tasks = program.program_of(rank);
     const std::uint64_t first = program.first_task[rank()];
     double change = 0;
+    double old_end = 0;
+    double new_end = 0;
     std::size_t at = 0;
     for (std::size_t i = 0; i < tasks.size(); ++i) {
-        const bool kernel = tasks.streams[tasks.stream[i]()].kind == StreamKind::compute;
-        if (!kernel) continue;
-        const double begin = timeline.start[first + i];
+        if (tasks.streams[tasks.stream[i]()].kind != StreamKind::compute) continue;
+        const double start = timeline.start[first + i];
         const double end = timeline.end[first + i];
+        const double work = end - start - stretch[first + i];
+        const double begin = moves_along(program, rank, TaskId(i), timeline, old_end)
+                                 ? start + (new_end - old_end)
+                                 : std::max(start, new_end);
         while (at < busy.size() && busy[at].end <= begin) ++at;  // the compute stream runs in issue order
-        double overlap = 0;
-        for (std::size_t k = at; k < busy.size() && busy[k].begin < end; ++k) {
-            overlap += std::min(end, busy[k].end) - std::max(begin, busy[k].begin);
-        }
-        const double now = overlap * (1 - 1 / slowdown);
+        const double wanted = std::max(0.0, slowed(begin, work, busy, at, slowdown) - work);
+        const double now = stretch[first + i] + damping * (wanted - stretch[first + i]);
         change = std::max(change, std::abs(now - stretch[first + i]));
         stretch[first + i] = now;
+        old_end = end;
+        new_end = begin + work + now;
     }
     return change;
 }
@@ -80,13 +119,22 @@ Timeline replay_with_contention(const Program& program, const WorkCosts& costs, 
     std::vector<bool> holds;
     for (const Work& work : program.works) holds.push_back(holds_the_gpu(program, work));
     std::vector<double> stretch(program.tasks(), 0);
-    for (int round = 1; round < kMostReplays; ++round) {
+    double damping = 1;
+    double last_move = 0;
+    for (int round = 1, still = 0; round < kMostReplays && still < 2; ++round) {
         double change = 0;
         for (std::size_t r = 0; r < program.ranks.size(); ++r) {
-            change = std::max(change, stretch_rank(program, RankId(r), timeline, holds, slowdown, stretch));
+            change = std::max(change,
+                              stretch_rank(program, RankId(r), timeline, holds, slowdown, damping, stretch));
         }
-        if (change <= kTolerance * timeline.makespan()) break;
+        if (change == 0) break;
+        const double before = timeline.makespan();
         timeline = replay(program, costs, stretch);
+        // Stages of a pipeline that delay each other make the step swing to and fro: half steps end that.
+        const double move = timeline.makespan() - before;
+        if (move * last_move < 0) damping = 0.5;
+        last_move = move;
+        still = std::abs(move) <= kTolerance * before ? still + 1 : 0;
     }
     return timeline;
 }

@@ -27,11 +27,11 @@ Timeline replay(const Program& program, const WorkCosts& costs);
 /// 0 for the operations of communicators, which end for all members at once.
 Timeline replay(const Program& program, const WorkCosts& costs, std::span<const double> stretch);
 
-/// Replay with contention on each GPU: while one of a rank's collectives (of two or more GPUs) runs, its
-/// kernels progress at 1/`slowdown` of their speed, because the collective's kernels hold multiprocessors and
-/// memory bandwidth. The stretch of each kernel follows from its overlap and the overlap from the timeline: a
-/// fixed point, reached by replaying until no stretch moves by more than 1e-12 of the step (at most 32
-/// times). `slowdown` 1: plain replay.
+/// Replay with contention on each GPU: while one of a rank's collectives (of two or more GPUs, on any stream
+/// but tp) runs, its kernels progress at 1/`slowdown` of their speed, because the collective's kernels hold
+/// multiprocessors and memory bandwidth. How long each kernel lasts follows from what it meets, and that from
+/// the timeline: a fixed point, reached by replaying until the step time has twice moved by at most 1e-6 of
+/// itself (at most 16 times). `slowdown` 1: plain replay.
 Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown);
 
 /// The same program on SimGrid 3.32 (S4U): kernels and copies take their cost, but collectives are carried
