@@ -298,6 +298,10 @@ std::string source_group(const std::string& source) {
     if (line != std::string::npos && group.find_first_not_of("0123456789", line + 6) == std::string::npos) {
         group.erase(line);
     }
+    for (const std::string_view one : {" case ", " Preview row "}) {
+        const std::size_t at = group.rfind(one);
+        if (at != std::string::npos) group.erase(at);
+    }
     return group;
 }
 
@@ -318,28 +322,33 @@ report::Validation validate_runs(const csv::Table& table, int jobs) {
     std::vector<Outcome> outcomes(table.rows.size());
     const auto one = [&](std::size_t i) {
         Outcome& out = outcomes[i];
-        auto interpreted = interpret(table, table.rows[i]);
-        if (const auto* skipped = std::get_if<Skipped>(&interpreted)) {
-            out.id = table.cell(table.rows[i], "id");
-            out.source = source_group(table.cell(table.rows[i], "source"));
-            out.reason = skipped->reason;
-            return;
-        }
-        const RecordedRun& run = std::get<RecordedRun>(interpreted);
-        out = {run.id,
-               run.source,
-               run.experiment.model.name,
-               "",
-               run.experiment.plan.parallel.gpus(),
-               0,
-               run.measured_step_time_s};
+        out.id = table.cell(table.rows[i], "id");
+        out.source = source_group(table.cell(table.rows[i], "source"));
         try {
+            auto interpreted = interpret(table, table.rows[i]);
+            if (const auto* skipped = std::get_if<Skipped>(&interpreted)) {
+                out.reason = skipped->reason;
+                return;
+            }
+            const RecordedRun& run = std::get<RecordedRun>(interpreted);
+            out = {run.id,
+                   run.source,
+                   run.experiment.model.name,
+                   "",
+                   run.experiment.plan.parallel.gpus(),
+                   0,
+                   run.measured_step_time_s};
             check_experiment(run.experiment);
             out.predicted = step_time(run.experiment);
         } catch (const InputError& error) {
-            out.reason = "the experiment is not legal: " + error.key;
+            // A cell of the table, or a key of the experiment that the row describes.
+            const bool cell = error.where.file == table.file;
+            out.reason =
+                (cell ? "a cell cannot be read: column " : "the experiment is not legal: ") + error.key;
         } catch (const ExperimentError& error) {
             out.reason = error.what();
+        } catch (const SimulationError&) {
+            out.reason = "the simulation cannot proceed";
         }
     };
     const int threads = jobs > 0 ? jobs : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));

@@ -37,8 +37,9 @@ std::variant<RecordedRun, Skipped> interpret(const csv::Table& table, const csv:
 /// ';'.
 std::string source_group(const std::string& source);
 
-/// Predicts every row of the table that can be predicted. `jobs`: threads, 0 for all cores. The order of the
-/// result is that of the table, whatever the number of threads.
+/// Predicts every row of the table that can be predicted; the others are listed with the reason, cells that
+/// cannot be read too. `jobs`: threads, 0 for all cores. The order of the result is that of the table,
+/// whatever the number of threads.
 report::Validation validate_runs(const csv::Table& table, int jobs);
 
 }  // namespace orrery::study
