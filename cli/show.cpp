@@ -68,7 +68,8 @@ void show_node(const topologies::Node& node) {
 
 /// Bandwidth between two halves of the cluster, split at a leaf where there are several.
 double bisection_bandwidth(const Cluster& cluster) {
-    const double half = cluster.nodes / 2 * cluster.node.nics * cluster.node.nic_bandwidth;
+    const int nodes = cluster.nodes / 2;  // of an odd number, the smaller part
+    const double half = nodes * cluster.node.nics * cluster.node.nic_bandwidth;
     const bool one_leaf =
         cluster.fabric.nodes_per_leaf == 0 || cluster.nodes <= cluster.fabric.nodes_per_leaf;
     return one_leaf ? half : half / cluster.fabric.oversubscription;

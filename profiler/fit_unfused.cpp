@@ -80,7 +80,7 @@ sim::GemmModel fit_gemm_bandwidth(const std::vector<Sample>& rows, const sim::Ge
         out[static_cast<Eigen::Index>(rows.size())] = 0.2 * (p[0] - problem.start[0]);
         return out;
     };
-    const sim::GemmModel fitted = with(std::exp(minimize(problem)[0]));
+    sim::GemmModel fitted = with(std::exp(minimize(problem)[0]));
     sum = measure_quality(rows, total(fitted));
     return fitted;
 }
