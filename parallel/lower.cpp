@@ -60,10 +60,28 @@ models::LocalShape local_shape(const models::Model& model, const Plan& plan, int
     return shape;
 }
 
+/// Schedules whose weights or stages are more than one copy of a chain need tasks that are not written yet;
+/// without them the program would look right and be wrong.
+void refuse_what_is_missing(const schedules::Schedule& schedule) {
+    std::string why;
+    if (schedule.placement.size() > 1) {
+        why = "its two replicas of the weights would have to synchronise their gradients";
+    } else if (!schedule.synchronous) {
+        why = "it has no flush, so its step is not one optimizer step";
+    } else if (!schedule.stage_inputs.empty()) {
+        why = "its stages form a graph, the models here are chains";
+    }
+    if (!why.empty()) {
+        throw ExperimentError("schedule " + schedule.name + " cannot be lowered onto a model yet: " + why +
+                              "; orrery schedule " + schedule.name + " evaluates it on its own");
+    }
+}
+
 }  // namespace
 
 Lowered lower(const models::Model& model, const Plan& plan, const models::Software& software,
               const schedules::Schedule& schedule, const LowerOptions& options) {
+    refuse_what_is_missing(schedule);
     Lowered lowered;
     lowered.stage_layers = partition(model, schedule.stages());
     Interner interner;

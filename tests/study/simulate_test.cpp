@@ -299,6 +299,20 @@ TEST(Summary, AddsUp) {
     }
 }
 
+TEST(Lowering, RefusesSchedulesItWouldGetWrong) {
+    // Two replicas of the weights (chimera, dualpipe), no flush (pipedream), stages that form a graph
+    // (graphpipe).
+    for (const std::string name : {"chimera", "dualpipe", "pipedream"}) {
+        const Experiment e = parse_experiment(
+            "model: {base: megatron-1.7b, layers: 8}\ncluster: {node: dgx-a100, nodes: 1}\nparallel: {pp: 4, "
+            "dp: 2}\n"
+            "schedule: " +
+                name + "\ntraining: {global_batch: 16}\n",
+            "refused.yaml");
+        EXPECT_THROW(simulate(e), ExperimentError) << name;
+    }
+}
+
 TEST(Partition, TakesMissingLayersOffTheEnds) {
     const auto blocks = [](int layers, int stages) {
         models::TransformerShape shape;
