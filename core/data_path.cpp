@@ -53,14 +53,14 @@ fs::path data_file(std::string_view folder, const std::string& name_or_path, std
                    const Location& where, const std::string& key) {
     std::error_code ignored;
     if (is_path(name_or_path)) {
-        const fs::path path = name_or_path;
-        const fs::path beside = fs::path(where.file).parent_path() / path;
+        fs::path path = name_or_path;
+        fs::path beside = fs::path(where.file).parent_path() / path;
         if (path.is_relative() && !where.file.empty() && fs::is_regular_file(beside, ignored)) return beside;
         if (fs::is_regular_file(path, ignored)) return path;
         throw InputError(where, key, fmt::format("there is no {} file '{}'", what, name_or_path));
     }
     for (const fs::path& root : data_roots()) {
-        const fs::path path = root / folder / (name_or_path + ".yaml");
+        fs::path path = root / folder / (name_or_path + ".yaml");
         if (!name_or_path.empty() && fs::is_regular_file(path, ignored)) return path;
     }
     const std::vector<std::string> names = data_names(folder);

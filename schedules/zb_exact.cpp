@@ -88,10 +88,11 @@ class Search {
     }
 
     bool may_run(const Counts& counts, int stage, ActionKind kind) const {
-        const int* own = &counts[3 * stage];
+        const int* own = &counts[std::size_t{3} * stage];
         switch (kind) {
             case ActionKind::forward:
-                return own[0] < m_ && (stage == 0 || counts[3 * (stage - 1)] > own[0]) && fits(own, stage);
+                return own[0] < m_ && (stage == 0 || counts[std::size_t{3} * (stage - 1)] > own[0]) &&
+                       fits(own, stage);
             case ActionKind::backward_input:
                 return own[1] < own[0] && (stage + 1 == p_ || counts[3 * (stage + 1) + 1] > own[1]);
             default:
@@ -145,7 +146,7 @@ class Search {
 
     /// Could this stage still end within the best span?
     bool promising(const Counts& counts, const Partial& partial, int stage) const {
-        const int* own = &counts[3 * stage];
+        const int* own = &counts[std::size_t{3} * stage];
         const double left = (m_ - own[0]) * problem_.forward[stage] +
                             (m_ - own[1]) * problem_.backward_input[stage] +
                             (m_ - own[2]) * problem_.backward_weight[stage];
