@@ -44,7 +44,7 @@ class FullySharded : public DataParallel {
     void after_forward(const Moment& moment) override {
         if (moment.recompute || is_root(moment.node)) return;
         if (sharding_ != DataSharding::gradients) free(moment.node);
-        finished(moment.node);
+        finished();
     }
 
     TaskId before_backward(const Moment& moment) override {
@@ -68,7 +68,7 @@ class FullySharded : public DataParallel {
             return;
         }
         free(moment.node);
-        finished(moment.node);
+        finished();
         reduce(context_.parameters_of(moment.node), moment, "gradient reduction");
     }
 
@@ -157,8 +157,8 @@ class FullySharded : public DataParallel {
         c.rank.memory(last_reduce_, MemoryKind::gradients, -element * parameters);
     }
 
-    /// The node's compute has ended with the task added last: a later gather may take its place.
-    void finished(int) { done_.push_back(context_.last_compute); }
+    /// The unit's compute has ended with the task added last: a later gather may take its place.
+    void finished() { done_.push_back(context_.last_compute); }
 
     void free(int node) {
         if (resident_.erase(node) == 0 || inner_.size() == 1) return;

@@ -1,6 +1,7 @@
 #include "sim/cost/kernel_cost.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "core/error.hpp"
 #include "sim/cost/attention_cost.hpp"
@@ -121,16 +122,15 @@ double kernel_time(const Kernel& kernel, const Calibration& calibration, const t
 }
 
 WorkCost price_sequence(const KernelSequence& sequence, const Calibration& calibration,
-                        const topologies::Gpu& gpu) {
-    // Backwards, the inner maximum obeys end_j = l_j + max(end_{j+1}, d_j + ... + d_n).
-    WorkCost cost;
-    for (auto kernel = sequence.kernels.rbegin(); kernel != sequence.kernels.rend(); ++kernel) {
-        const KernelPrice price = price_kernel(*kernel, calibration, gpu);
-        cost.duration_s += price.device_s;
-        cost.issue_to_end_s = price.host_s + std::max(cost.issue_to_end_s, cost.duration_s);
-        cost.launch_s += price.host_s;
+                        const topologies::Gpu& gpu, std::set<std::string>* notes) {
+    std::vector<KernelTime> times;
+    times.reserve(sequence.kernels.size());
+    for (const Kernel& kernel : sequence.kernels) {
+        const KernelPrice price = price_kernel(kernel, calibration, gpu);
+        if (notes != nullptr && price.extrapolated) notes->insert(price.why);
+        times.push_back({price.host_s, price.device_s});
     }
-    return cost;
+    return sequence_cost(times);
 }
 
 }  // namespace orrery::sim

@@ -4,6 +4,7 @@
 // issue it.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "sim/cost/calibration.hpp"
@@ -31,8 +32,9 @@ double kernel_time(const Kernel& kernel, const Calibration& calibration, const t
 /// Host seconds to issue the kernel: its operators times the cost of one, by phase.
 double host_time(const Kernel& kernel, const Calibration& calibration);
 
-/// The three numbers an engine needs of a sequence issued back to back (formula in sim/cost/work_cost.hpp).
+/// The three numbers an engine needs of a sequence issued back to back (sequence_cost in
+/// sim/cost/work_cost.hpp). What lies outside the calibration goes into `notes`, where that is given.
 WorkCost price_sequence(const KernelSequence& sequence, const Calibration& calibration,
-                        const topologies::Gpu& gpu);
+                        const topologies::Gpu& gpu, std::set<std::string>* notes = nullptr);
 
 }  // namespace orrery::sim

@@ -38,11 +38,7 @@ Prices price(const Program& program, const Calibration& kernels, const Collectiv
     std::set<std::string> notes;
     for (const Work& work : program.works) {
         if (const auto* sequence = std::get_if<KernelSequence>(&work)) {
-            for (const Kernel& kernel : sequence->kernels) {
-                const KernelPrice one = price_kernel(kernel, kernels, cluster.node.gpu);
-                if (one.extrapolated) notes.insert(one.why);
-            }
-            prices.costs.push_back(price_sequence(*sequence, kernels, cluster.node.gpu));
+            prices.costs.push_back(price_sequence(*sequence, kernels, cluster.node.gpu, &notes));
         } else if (const auto* collective = std::get_if<Collective>(&work)) {
             prices.costs.push_back(
                 price_collective_work(*collective, program, kernels, collectives, cluster));
