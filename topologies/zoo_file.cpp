@@ -9,6 +9,8 @@
 #include "core/nearest_name.hpp"
 #include "core/schema.hpp"
 #include "topologies/cluster.hpp"
+#include "topologies/fabric_names.hpp"
+#include "topologies/gpu_file.hpp"
 
 namespace orrery::topologies {
 namespace {
@@ -62,15 +64,32 @@ struct NodeFile {
     int gpus = 1;
     NodeFabric inside = NodeFabric::none;
     Sources sources;
+    std::vector<MeshCable> mesh;
     Figure link_bandwidth, link_latency, pcie_bandwidth, pcie_latency, nics, nic_bandwidth, nic_latency,
-        host_memory, host_bandwidth;
+        host_memory, host_bandwidth, gpus_per_pcie_switch, pcie_switch_bandwidth, sockets, socket_bandwidth;
 };
 
 struct FabricFile {
     std::string name;
+    FabricKind kind = FabricKind::fat_tree;
+    Routing routing = Routing::adaptive;
+    bool twisted = false;
     Sources sources;
-    Figure nodes_per_leaf, leaves_per_pod, oversubscription, switch_latency;
+    Figure nodes_per_leaf, leaves_per_pod, oversubscription, switch_latency, core_oversubscription,
+        spines_per_pod, cores_per_spine, routers_per_group, local_bandwidth, global_cables, global_bandwidth,
+        global_latency, dimensions, wraps_from, sites, site_bandwidth, site_latency;
 };
+
+const schema::Table<MeshCable>& mesh_table() {
+    using Field = schema::Field<MeshCable>;
+    static const schema::Table<MeshCable> table{
+        "mesh cable",
+        "Links between two GPUs of a node.",
+        {Field::integer("a", &MeshCable::a).at_least(0).at_most(1023).required(),
+         Field::integer("b", &MeshCable::b).at_least(0).at_most(1023).required(),
+         Field::integer("links", &MeshCable::links).at_least(1).at_most(64).describe("Side by side.")}};
+    return table;
+}
 
 const schema::Table<Figure>& peak_table() {
     using Field = schema::Field<Figure>;
@@ -111,7 +130,8 @@ const schema::Table<NodeFile>& node_table() {
                        {{"none", NodeFabric::none},
                         {"nvswitch", NodeFabric::nvswitch},
                         {"nvlink-mesh", NodeFabric::nvlink_mesh},
-                        {"pcie", NodeFabric::pcie}})
+                        {"pcie", NodeFabric::pcie},
+                        {"ici", NodeFabric::ici}})
              .required(),
          Field::text("collectives", &NodeFile::collectives).describe("A name in calibrations/collectives."),
          Field::text("fabric", &NodeFile::fabric).describe("A name in zoo/fabrics."),
@@ -128,6 +148,13 @@ const schema::Table<NodeFile>& node_table() {
          figure<NodeFile>("nic_bandwidth", &NodeFile::nic_bandwidth, "Each NIC, each direction.", "bytes/s"),
          figure<NodeFile>("nic_latency_s", &NodeFile::nic_latency, "GPU memory to wire, one end.", "s", 0,
                           false),
+         Field::list("mesh", &NodeFile::mesh, mesh_table()).describe("nvlink-mesh: which GPUs are joined."),
+         figure<NodeFile>("gpus_per_pcie_switch", &NodeFile::gpus_per_pcie_switch, "", "", 1, false),
+         figure<NodeFile>("pcie_switch_bandwidth", &NodeFile::pcie_switch_bandwidth,
+                          "A PCIe switch to its processor, each direction.", "bytes/s"),
+         figure<NodeFile>("sockets", &NodeFile::sockets, "Processors.", "", 1, false),
+         figure<NodeFile>("socket_bandwidth", &NodeFile::socket_bandwidth,
+                          "Between two processors, each direction.", "bytes/s"),
          figure<NodeFile>("host_memory_bytes", &NodeFile::host_memory, "Capacity.", "bytes").required(),
          figure<NodeFile>("host_memory_bandwidth", &NodeFile::host_bandwidth, "All sockets.", "bytes/s")
              .required()}};
@@ -138,16 +165,30 @@ const schema::Table<FabricFile>& fabric_table() {
     using Field = schema::Field<FabricFile>;
     static const schema::Table<FabricFile> table{
         "fabric",
-        "The fat tree between nodes.",
+        "The network between nodes.",
         {Field::text("name", &FabricFile::name).required(),
+         Field::choice("kind", &FabricFile::kind, fabric_kinds()),
+         Field::choice("routing", &FabricFile::routing, routings()),
+         Field::boolean("twisted", &FabricFile::twisted),
          Field::map("sources", &FabricFile::sources).required(),
-         figure<FabricFile>("nodes_per_leaf", &FabricFile::nodes_per_leaf, "0: all under one.", "", 0, false)
-             .required(),
-         figure<FabricFile>("leaves_per_pod", &FabricFile::leaves_per_pod, "0: two levels.", "", 0, false)
-             .required(),
+         figure<FabricFile>("nodes_per_leaf", &FabricFile::nodes_per_leaf, "0: all under one.", "", 0, false),
+         figure<FabricFile>("leaves_per_pod", &FabricFile::leaves_per_pod, "0: two levels.", "", 0, false),
          figure<FabricFile>("oversubscription", &FabricFile::oversubscription, "Down over up bandwidth.", "",
-                            1, false)
-             .required(),
+                            1, false),
+         figure<FabricFile>("core_oversubscription", &FabricFile::core_oversubscription,
+                            "Spine down over up.", "", 1, false),
+         figure<FabricFile>("spines_per_pod", &FabricFile::spines_per_pod, "", "", 1, false),
+         figure<FabricFile>("cores_per_spine", &FabricFile::cores_per_spine, "", "", 1, false),
+         figure<FabricFile>("routers_per_group", &FabricFile::routers_per_group, "", "", 1, false),
+         figure<FabricFile>("local_bandwidth", &FabricFile::local_bandwidth, "", "bytes/s"),
+         figure<FabricFile>("global_cables", &FabricFile::global_cables, "", "", 1, false),
+         figure<FabricFile>("global_bandwidth", &FabricFile::global_bandwidth, "", "bytes/s"),
+         figure<FabricFile>("global_latency_s", &FabricFile::global_latency, "", "s", 0, false),
+         figure<FabricFile>("dimensions", &FabricFile::dimensions, "Of a torus.", "", 1, false),
+         figure<FabricFile>("wraps_from", &FabricFile::wraps_from, "", "chips", 0, false),
+         figure<FabricFile>("sites", &FabricFile::sites, "", "", 1, false),
+         figure<FabricFile>("site_bandwidth", &FabricFile::site_bandwidth, "", "bytes/s"),
+         figure<FabricFile>("site_latency_s", &FabricFile::site_latency, "", "s", 0, false),
          figure<FabricFile>("switch_latency_s", &FabricFile::switch_latency, "Each hop.", "s", 0, false)
              .required()}};
     return table;
@@ -213,6 +254,10 @@ void check_sources(const NodeFile& file) {
     check(file.nic_latency, "nic_latency_s");
     check(file.host_memory, "host_memory_bytes");
     check(file.host_bandwidth, "host_memory_bandwidth");
+    check(file.gpus_per_pcie_switch, "gpus_per_pcie_switch");
+    check(file.pcie_switch_bandwidth, "pcie_switch_bandwidth");
+    check(file.sockets, "sockets");
+    check(file.socket_bandwidth, "socket_bandwidth");
 }
 
 /// GPUs need links, and NICs a bandwidth and a fabric.
@@ -221,7 +266,11 @@ void check_whole(const NodeFile& file, const yaml::Node& written) {
         throw InputError(written.where(), "gpu_link_bandwidth", "required in a node of several GPUs");
     if (file.gpus > 1 && file.inside == NodeFabric::none)
         throw InputError(written.where(), "fabric_inside",
-                         "a node of several GPUs needs nvswitch, nvlink-mesh or pcie");
+                         "a node of several GPUs needs nvswitch, nvlink-mesh, pcie or ici");
+    for (const MeshCable& cable : file.mesh)
+        if (cable.a >= file.gpus || cable.b >= file.gpus || cable.a == cable.b)
+            throw InputError(written.where(), "mesh",
+                             "a cable joins two GPUs of the node, 0 to " + std::to_string(file.gpus - 1));
     if (file.nics.value > 0 && file.nic_bandwidth.value <= 0)
         throw InputError(written.where(), "nic_bandwidth", "required in a node with NICs");
     if (file.nics.value > 0 && file.fabric.empty())
@@ -230,6 +279,14 @@ void check_whole(const NodeFile& file, const yaml::Node& written) {
 }
 
 }  // namespace
+
+Gpu load_gpu(const std::string& name_or_path) {
+    return load_gpu(name_or_path, {});
+}
+
+std::vector<std::string> gpu_names() {
+    return data_names(kGpus);
+}
 
 Node load_node(const std::string& name_or_path) {
     const auto path = data_file(kNodes, name_or_path, "node");
@@ -255,23 +312,51 @@ Node load_node(const std::string& name_or_path) {
     node.host_memory_bandwidth = file.host_bandwidth.value;
     node.collectives = file.collectives;
     node.fabric_name = file.fabric;
+    node.mesh = file.mesh;
+    node.gpus_per_pcie_switch = whole(file.gpus_per_pcie_switch, "gpus_per_pcie_switch");
+    node.pcie_switch_bandwidth = file.pcie_switch_bandwidth.value;
+    if (file.sockets.value > 0) node.sockets = whole(file.sockets, "sockets");
+    node.socket_bandwidth = file.socket_bandwidth.value;
     return node;
 }
 
 Fabric load_fabric(const std::string& name_or_path) {
-    const auto file = schema::read(fabric_table(), yaml::read(data_file(kFabrics, name_or_path, "fabric")));
+    const yaml::Node written = yaml::read(data_file(kFabrics, name_or_path, "fabric"));
+    const auto file = schema::read(fabric_table(), written);
     const SourceCheck check(file.sources);
-    check(file.nodes_per_leaf, "nodes_per_leaf");
-    check(file.leaves_per_pod, "leaves_per_pod");
-    check(file.oversubscription, "oversubscription");
-    check(file.switch_latency, "switch_latency_s");
-
     Fabric fabric;
+    // An absent figure leaves what a fabric has by itself.
+    const auto number = [&](double& into, const Figure& figure, const char* key) {
+        check(figure, key);
+        if (!figure.source.empty()) into = figure.value;
+    };
+    const auto count = [&](int& into, const Figure& figure, const char* key) {
+        check(figure, key);
+        if (!figure.source.empty()) into = whole(figure, key);
+    };
     fabric.name = file.name;
-    fabric.nodes_per_leaf = whole(file.nodes_per_leaf, "nodes_per_leaf");
-    fabric.leaves_per_pod = whole(file.leaves_per_pod, "leaves_per_pod");
-    fabric.oversubscription = file.oversubscription.value;
-    fabric.switch_latency_s = file.switch_latency.value;
+    fabric.kind = file.kind;
+    fabric.routing = file.routing;
+    fabric.twisted = file.twisted;
+    count(fabric.nodes_per_leaf, file.nodes_per_leaf, "nodes_per_leaf");
+    count(fabric.leaves_per_pod, file.leaves_per_pod, "leaves_per_pod");
+    number(fabric.oversubscription, file.oversubscription, "oversubscription");
+    number(fabric.switch_latency_s, file.switch_latency, "switch_latency_s");
+    number(fabric.core_oversubscription, file.core_oversubscription, "core_oversubscription");
+    count(fabric.spines_per_pod, file.spines_per_pod, "spines_per_pod");
+    count(fabric.cores_per_spine, file.cores_per_spine, "cores_per_spine");
+    count(fabric.routers_per_group, file.routers_per_group, "routers_per_group");
+    number(fabric.local_bandwidth, file.local_bandwidth, "local_bandwidth");
+    count(fabric.global_cables, file.global_cables, "global_cables");
+    number(fabric.global_bandwidth, file.global_bandwidth, "global_bandwidth");
+    number(fabric.global_latency_s, file.global_latency, "global_latency_s");
+    count(fabric.dimensions, file.dimensions, "dimensions");
+    count(fabric.wraps_from, file.wraps_from, "wraps_from");
+    count(fabric.sites, file.sites, "sites");
+    number(fabric.site_bandwidth, file.site_bandwidth, "site_bandwidth");
+    number(fabric.site_latency_s, file.site_latency, "site_latency_s");
+    if (fabric.kind == FabricKind::torus && (fabric.dimensions < 1 || fabric.dimensions > 3))
+        throw InputError(written.where(), "dimensions", "expected 1, 2 or 3");
     return fabric;
 }
 
@@ -282,7 +367,7 @@ Cluster make_cluster(const std::string& node_name, int nodes) {
     cluster.node = load_node(node_name);
     cluster.nodes = nodes;
     if (!cluster.node.fabric_name.empty()) cluster.fabric = load_fabric(cluster.node.fabric_name);
-    if (nodes > 1 && cluster.node.nics == 0)
+    if (nodes > 1 && cluster.node.nics == 0 && cluster.fabric.kind != FabricKind::torus)
         throw InputError({}, "cluster.nodes", "node " + cluster.node.name + " has no NICs: at most 1 node");
     cluster.name = cluster.node.name + (nodes > 1 ? " x " + std::to_string(nodes) : "");
     return cluster;
