@@ -78,8 +78,22 @@ const schema::Table<Software>& software_table() {
          Field::boolean("fused_bias_dropout_add", &Software::fused_bias_dropout_add)
              .describe("Bias, dropout and residual in one kernel."),
          Field::boolean("fused_norm", &Software::fused_norm).describe("One kernel a norm."),
-         Field::boolean("fused_cross_entropy", &Software::fused_cross_entropy)
-             .describe("One pass over the logits each way."),
+         Field::choice("cross_entropy", &Software::cross_entropy,
+                       {{"vocab_parallel", CrossEntropy::vocab_parallel},
+                        {"torch", CrossEntropy::torch},
+                        {"fused", CrossEntropy::fused}})
+             .describe("How the loss is computed: Megatron's kernels, torch's, or one pass each way."),
+         Field::boolean("logits_in_fp32", &Software::logits_in_fp32)
+             .describe("cross_entropy: torch casts the logits to fp32 first."),
+         Field::integer("loss_metrics", &Software::loss_metrics)
+             .at_least(0)
+             .describe("Cross entropies computed besides, for metrics, without gradients."),
+         Field::boolean("norm_in_fp32", &Software::norm_in_fp32)
+             .describe("An unfused norm casts to fp32 and back."),
+         Field::boolean("rotary_in_fp32", &Software::rotary_in_fp32)
+             .describe("Rotary positions as complex products in fp32."),
+         Field::boolean("repeats_kv", &Software::repeats_kv)
+             .describe("Keys and values are copied to every query head of their group."),
          Field::boolean("packed_qkv", &Software::packed_qkv)
              .describe("Queries, keys and values come of one product."),
          Field::boolean("compiled", &Software::compiled).describe("Elementwise chains fused by a compiler."),
@@ -90,8 +104,9 @@ const schema::Table<Software>& software_table() {
          Field::boolean("transposed_activations", &Software::transposed_activations)
              .describe("Context and logits are copied between layouts."),
          Field::integer("vocab_multiple", &Software::vocab_multiple)
-             .at_least(1)
-             .describe("The vocabulary is padded to a multiple of this times tp."),
+             .at_least(0)
+             .describe("The vocabulary is padded to a multiple of this times tp; 0: what tp leaves over is "
+                       "dropped."),
          Field::boolean("accumulates_gradients", &Software::accumulates_gradients)
              .describe("Weight gradients add into a buffer kept across micro-batches."),
          Field::boolean("fused_weight_gradient_accumulation", &Software::fused_weight_gradient_accumulation)
@@ -107,6 +122,16 @@ const schema::Table<Software>& software_table() {
          Field::integer("optimizer_kernels", &Software::optimizer_kernels)
              .at_least(0)
              .describe("Launches of one step."),
+         Field::boolean("unit_copy_out", &Software::unit_copy_out)
+             .describe("FSDP copies each gathered buffer into its parameters."),
+         Field::choice("unit_gradients", &Software::unit_gradients,
+                       {{"none", UnitGradients::none},
+                        {"concatenate", UnitGradients::concatenate},
+                        {"cast", UnitGradients::cast}})
+             .describe("FSDP copies a unit's gradients into one buffer, in their own or the reduction's "
+                       "precision."),
+         Field::boolean("gradient_predivide", &Software::gradient_predivide)
+             .describe("FSDP divides the gradients in a pass of its own before reducing them."),
          Field::number("bucket_bytes", &Software::bucket_bytes)
              .at_least(0)
              .unit("bytes")
@@ -117,6 +142,8 @@ const schema::Table<Software>& software_table() {
              .describe("Input-gradient collective beside the weight-gradient GEMM."),
          Field::boolean("scatter_gather_p2p", &Software::scatter_gather_p2p)
              .describe("Tensor-parallel ranks send a share each and gather it."),
+         Field::boolean("tp_host_sync", &Software::tp_host_sync)
+             .describe("The host waits for each tensor-parallel collective."),
          Field::boolean("p2p_host_sync", &Software::p2p_host_sync)
              .describe("The host waits for each pipeline transfer."),
          Field::boolean("optimizer_host_sync", &Software::optimizer_host_sync)

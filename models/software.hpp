@@ -35,6 +35,18 @@ struct HostWork {
 /// output).
 enum class SelectivePolicy : std::uint8_t { core_attention, alternate_matmuls };
 
+/// How the loss is computed from the logits.
+///   vocab_parallel: Megatron's, in fp32, over vocabularies divided by tensor parallelism;
+///   torch: log-softmax and its gradient, each one kernel, the gradient's buffer cleared first;
+///   fused: one pass over the logits each way.
+enum class CrossEntropy : std::uint8_t { vocab_parallel, torch, fused };
+
+/// What fully sharded data parallelism does with the gradients of a unit before it reduces them.
+///   none: they lie in one buffer already;
+///   concatenate: copied into one (the backward of FSDP's views of a flat parameter);
+///   cast: copied into one in the reduction's precision (FSDP2's chunk_cat).
+enum class UnitGradients : std::uint8_t { none, concatenate, cast };
+
 struct Software {
     std::string name;
     std::string description;
@@ -44,8 +56,14 @@ struct Software {
     bool fused_softmax = true;  ///< scale, mask and softmax in one kernel
     bool fused_bias_gelu = true;
     bool fused_bias_dropout_add = true;
-    bool fused_norm = true;            ///< one kernel forward, two backward
-    bool fused_cross_entropy = false;  ///< one pass over the logits each way
+    bool fused_norm = true;  ///< one kernel forward, two backward
+    CrossEntropy cross_entropy = CrossEntropy::vocab_parallel;
+    bool logits_in_fp32 = true;  ///< torch: cast before the loss, and its gradient back
+    /// Cross entropies computed besides, for metrics, without gradients: passes as `torch`'s forward.
+    int loss_metrics = 0;
+    bool norm_in_fp32 = false;    ///< an unfused norm casts to fp32 and back, one kernel an operation
+    bool rotary_in_fp32 = false;  ///< rotary positions as complex products in fp32, with casts
+    bool repeats_kv = false;      ///< keys and values are copied to every query head of their group
     SelectivePolicy selective = SelectivePolicy::core_attention;
     bool packed_qkv =
         true;  ///< queries, keys and values share one product, whose gradient is put together by a copy
@@ -63,10 +81,14 @@ struct Software {
     /// Device memory traffic of one optimizer step, bytes per parameter that a rank updates.
     double optimizer_bytes_per_parameter = 56;
     int optimizer_kernels = 12;  ///< multi-tensor launches per step
-    double bucket_bytes = 0;     ///< default gradient bucket; 0: one collective after backward
+    bool unit_copy_out = false;  ///< FSDP: a gathered buffer is copied into the parameters
+    UnitGradients unit_gradients = UnitGradients::none;
+    bool gradient_predivide = false;  ///< FSDP: gradients are divided in a pass before they are reduced
+    double bucket_bytes = 0;          ///< default gradient bucket; 0: one collective after backward
     bool overlap_grad_reduce = true;
     bool overlap_tp_backward = false;  ///< input-gradient collective runs beside the weight-gradient GEMM
     bool scatter_gather_p2p = false;   ///< tensor-parallel ranks send a share each and gather on arrival
+    bool tp_host_sync = false;         ///< the host waits for each tensor-parallel collective
     bool p2p_host_sync = false;        ///< the host waits for each pipeline transfer
     bool optimizer_host_sync = true;   ///< the host reads the gradient norm or overflow flag before the step
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/data_path.hpp"
+#include "models/zoo_check.hpp"
 
 namespace orrery::models {
 namespace {
@@ -28,48 +29,62 @@ void apply_family(TransformerShape& shape, const std::string& family) {
         shape.bias = false;
         shape.tied_embeddings = false;
         shape.dropout = 0;
+    } else if (family == "t5") {
+        shape.position = PositionKind::relative;
+        shape.relative_buckets = 32;
+        shape.norm = NormKind::rms_norm;
+        shape.activation = ActivationKind::relu;
+        shape.bias = false;
+    }
+}
+
+/// What each tower's map leaves out; the trunk's sequence is what they make of it.
+void complete_towers(TransformerShape& shape) {
+    shape.tied_embeddings = false;
+    shape.seq_length = 0;
+    for (TransformerShape& tower : shape.towers) {
+        if (tower.kv_heads == 0) tower.kv_heads = tower.heads;
+        if (tower.head_dim == 0 && tower.heads > 0 && tower.hidden % tower.heads == 0)
+            tower.head_dim = tower.hidden / tower.heads;
+        if (tower.ffn_hidden == 0 && tower.family == "gpt") tower.ffn_hidden = 4 * tower.hidden;
+        if (tower.patches.image > 0) tower.seq_length = tower.patches.tokens();
+        tower.tied_embeddings = false;
+        // Features joined token by token are as many tokens as each tower has.
+        const bool joined = shape.fusion == FusionKind::project;
+        shape.seq_length = joined ? tower.seq_length : shape.seq_length + tower.seq_length;
     }
 }
 
 /// What the map leaves out and the family gives, in numbers that depend on others.
 void complete(TransformerShape& shape) {
+    if (!shape.towers.empty()) complete_towers(shape);
     if (shape.kv_heads == 0) shape.kv_heads = shape.heads;
     if (shape.head_dim == 0 && shape.heads > 0 && shape.hidden % shape.heads == 0) {
         shape.head_dim = shape.hidden / shape.heads;
     }
     if (shape.ffn_hidden == 0 && shape.family == "gpt") shape.ffn_hidden = 4 * shape.hidden;
+    if (shape.experts.count > 0 && shape.experts.ffn_hidden == 0) shape.experts.ffn_hidden = shape.ffn_hidden;
+    if (shape.family == "t5") {
+        if (shape.encoder_layers == 0) shape.encoder_layers = shape.layers;
+        if (shape.decoder_seq_length == 0) shape.decoder_seq_length = shape.seq_length;
+    }
 }
 
-/// The value under `key`, or the map itself where it is absent.
-const yaml::Node& place(const yaml::Node& map, std::string_view key) {
-    const yaml::Node* value = map.find(key);
-    return value != nullptr ? *value : map;
-}
-
-void check(const TransformerShape& shape, const yaml::Node& map, const schema::Scope& scope) {
-    const auto report = [&](std::string_view key, const std::string& message) {
-        scope.report(place(map, key), key, message);
-    };
-    for (const auto& [key, value] : {std::pair("layers", shape.layers), std::pair("hidden", shape.hidden),
-                                     std::pair("heads", shape.heads), std::pair("vocab", shape.vocab),
-                                     std::pair("seq_length", shape.seq_length)}) {
-        if (value == 0) report(key, "is missing; expected an integer >= 1");
-    }
-    if (shape.hidden == 0 || shape.heads == 0) return;
-    if (shape.head_dim == 0) {
-        report(
-            "heads",
-            fmt::format("{} heads do not divide the hidden size {}; expected a divisor, or head_dim as well",
-                        shape.heads, shape.hidden));
-    } else if (shape.heads * shape.head_dim > 10'000'000) {
-        report("head_dim", "heads x head_dim must not exceed 10000000");
-    }
-    if (shape.heads % shape.kv_heads != 0) {
-        report("kv_heads", fmt::format("{} key and value heads do not divide {} heads; expected a divisor",
-                                       shape.kv_heads, shape.heads));
-    }
-    if (shape.ffn_hidden == 0) {
-        report("ffn_hidden", fmt::format("is missing; the {} family has no default for it", shape.family));
+/// Each tower begins with what the model's own keys say of style.
+void read_towers(TransformerShape& shape, const yaml::Node& list, const schema::Scope& scope) {
+    TransformerShape style;
+    style.family = shape.family;
+    style.position = shape.position;
+    style.norm = shape.norm;
+    style.activation = shape.activation;
+    style.bias = shape.bias;
+    style.dropout = shape.dropout;
+    shape.towers.clear();
+    for (const yaml::Node& child : list.children) {
+        TransformerShape& tower = shape.towers.emplace_back(style);
+        tower.causal = child.kind != yaml::Kind::map || child.find("patches") == nullptr;
+        schema::read_into(tower, tower_table(), child,
+                          scope.inside(fmt::format("towers[{}]", shape.towers.size() - 1)));
     }
 }
 
@@ -86,12 +101,17 @@ void read_map(TransformerShape& shape, const yaml::Node& map, const schema::Scop
         }
         if (map.find("hidden") != nullptr && shape.family == "gpt") shape.ffn_hidden = 0;
         if (map.find("name") == nullptr) shape.name += " (changed)";
-        shape.published_parameters = 0;
+        shape.published_parameters = shape.published_active_parameters = 0;
     }
     if (const yaml::Node* family = map.find("family"); family != nullptr) apply_family(shape, family->text);
+    if (map.find("latent_attention") != nullptr) shape.attention = AttentionKind::latent;
     schema::read_into(shape, transformer_table(), map, scope);
+    const yaml::Node* towers = map.find("towers");
+    if (towers != nullptr && towers->kind != yaml::Kind::sequence) towers = nullptr;  // reported already
+    if (towers != nullptr) read_towers(shape, *towers, scope);
     complete(shape);
-    check(shape, map, scope);
+    if (towers != nullptr) check_each_tower(shape, *towers, scope);
+    check_shape(shape, map, scope);
 }
 
 void read_file(TransformerShape& shape, const std::filesystem::path& path, const schema::Scope& scope,
@@ -112,105 +132,7 @@ void read_named(TransformerShape& shape, const std::string& name, const yaml::No
     }
 }
 
-schema::Table<TransformerShape> make_table() {
-    using Field = schema::Field<TransformerShape>;
-    using S = TransformerShape;
-    constexpr double most_layers = 1e5;
-    constexpr double most_hidden = 1e6;
-    return {"model",
-            "The shape of a decoder-only transformer.",
-            {Field::custom(
-                 "base", schema::shape_from_json(R"({"type": "string"})"),
-                 [](S&, const yaml::Node& node, const schema::FieldInfo& field, const schema::Scope& scope) {
-                     schema::read_text(node, field, scope);  // followed before this table is read
-                 })
-                 .describe("A model of the zoo, or a file, to start from."),
-             Field::text("name", &S::name).describe("Its name in reports."),
-             Field::choice("family", &S::family, {{"gpt", "gpt"}, {"llama", "llama"}})
-                 .describe("Sets the defaults of the other keys."),
-             Field::integer("layers", &S::layers)
-                 .at_least(1)
-                 .at_most(most_layers)
-                 .otherwise("required, unless of the base")
-                 .describe("Transformer layers."),
-             Field::integer("hidden", &S::hidden)
-                 .at_least(1)
-                 .at_most(most_hidden)
-                 .otherwise("required, unless of the base")
-                 .describe("Hidden size."),
-             Field::integer("ffn_hidden", &S::ffn_hidden)
-                 .at_least(1)
-                 .at_most(10 * most_hidden)
-                 .otherwise("gpt: 4 x hidden; llama: required")
-                 .describe("Feed-forward size."),
-             Field::integer("heads", &S::heads)
-                 .at_least(1)
-                 .at_most(most_layers)
-                 .otherwise("required, unless of the base")
-                 .describe("Query heads."),
-             Field::integer("kv_heads", &S::kv_heads)
-                 .at_least(1)
-                 .at_most(most_layers)
-                 .otherwise("as many as heads")
-                 .describe("Key and value heads (grouped-query attention)."),
-             Field::integer("head_dim", &S::head_dim)
-                 .at_least(1)
-                 .at_most(most_hidden)
-                 .otherwise("hidden / heads")
-                 .describe("Size of a head."),
-             Field::integer("vocab", &S::vocab)
-                 .at_least(1)
-                 .at_most(1e8)
-                 .otherwise("required, unless of the base")
-                 .describe("Words in the vocabulary, padding included."),
-             Field::integer("seq_length", &S::seq_length)
-                 .at_least(1)
-                 .at_most(1e8)
-                 .otherwise("required, unless of the base")
-                 .unit("tokens")
-                 .describe("Sequence length it was made for."),
-             Field::choice("position", &S::position,
-                           {{"learned", PositionKind::learned},
-                            {"rotary", PositionKind::rotary},
-                            {"alibi", PositionKind::alibi},
-                            {"none", PositionKind::none}})
-                 .otherwise("gpt: learned; llama: rotary")
-                 .describe("Position encoding."),
-             Field::choice("norm", &S::norm,
-                           {{"layer_norm", NormKind::layer_norm}, {"rms_norm", NormKind::rms_norm}})
-                 .otherwise("gpt: layer_norm; llama: rms_norm")
-                 .describe("Normalization."),
-             Field::choice("activation", &S::activation,
-                           {{"gelu", ActivationKind::gelu},
-                            {"swiglu", ActivationKind::swiglu},
-                            {"relu", ActivationKind::relu}})
-                 .otherwise("gpt: gelu; llama: swiglu")
-                 .describe("Feed-forward activation."),
-             Field::boolean("bias", &S::bias)
-                 .otherwise("gpt: true; llama: false")
-                 .describe("Biases on every linear layer and layer norm."),
-             Field::boolean("tied_embeddings", &S::tied_embeddings)
-                 .otherwise("gpt: true; llama: false")
-                 .describe("The output projection shares the embedding's weights."),
-             Field::boolean("embedding_norm", &S::embedding_norm)
-                 .describe("A normalization right after the embedding."),
-             Field::number("dropout", &S::dropout)
-                 .at_least(0)
-                 .below(1)
-                 .otherwise("gpt: 0.1; llama: 0")
-                 .describe("Dropout rate; 0 leaves the kernels out."),
-             Field::number("published_parameters", &S::published_parameters)
-                 .at_least(0)
-                 .describe("Parameters, as the publication counts them."),
-             Field::text("source", &S::source).describe("Where the shape is published.")}};
-}
-
 }  // namespace
-
-const schema::Table<TransformerShape>& transformer_table() {
-    static const schema::Table<TransformerShape> table = make_table();
-    return table;
-}
 
 TransformerShape load_transformer(const std::string& name_or_path) {
     schema::Problems problems;

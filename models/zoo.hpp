@@ -9,7 +9,14 @@
 //
 // Defaults follow the family. gpt: ffn 4h, GELU, layer norm, learned positions, biases, tied embeddings,
 // dropout 0.1. llama: SwiGLU, RMS norm, rotary positions, no bias, untied embeddings, no dropout; ffn_hidden
-// must be given.
+// must be given. t5: encoder and decoder, ReLU, RMS norm, relative positions, no bias, tied embeddings.
+//
+// Several towers (models/towers.hpp), here of CLIP; `fusion: concatenate` or `project` takes the keys of a
+// trunk as well, whose sequence length follows from the towers':
+//
+//     model: {fusion: contrastive, embedding_width: 512, dropout: 0, towers: [
+//       {name: text, layers: 12, hidden: 512, heads: 8, vocab: 49408, seq_length: 77},
+//       {name: image, layers: 12, hidden: 768, heads: 12, patches: {image: 224, patch: 32}}]}
 #pragma once
 
 #include <string>
@@ -22,6 +29,9 @@ namespace orrery::models {
 
 /// Keys of a model's map.
 const schema::Table<TransformerShape>& transformer_table();
+
+/// Keys of one of its towers.
+const schema::Table<TransformerShape>& tower_table();
 
 /// The model of that name in models/zoo, or of the file at that path. Throws InputError.
 TransformerShape load_transformer(const std::string& name_or_path);
