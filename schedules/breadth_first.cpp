@@ -17,6 +17,7 @@ Schedule breadth_first(const PipelineShape& shape) {
     const int m = shape.micro_batches;
     for (int device = 0; device < shape.devices; ++device) {
         auto& order = schedule.orders[device];
+        order.reserve(std::size_t{2} * m * shape.chunks);
         for (int chunk = 0; chunk < shape.chunks; ++chunk)
             for (int k = 0; k < m; ++k)
                 order.push_back({ActionKind::forward, k, chunk * shape.devices + device});

@@ -9,7 +9,6 @@
 #include "schedules/slot_plan.hpp"
 
 namespace orrery::schedules {
-namespace {
 
 bool collides(const BuildingBlock& block) {
     for (const auto& slots : block.slots)
@@ -19,8 +18,6 @@ bool collides(const BuildingBlock& block) {
     return false;
 }
 
-}  // namespace
-
 BuildingBlock building_block(int devices, const BlockOffsets& offsets) {
     BuildingBlock block;
     block.slots.resize(static_cast<std::size_t>(devices));
@@ -29,7 +26,9 @@ BuildingBlock building_block(int devices, const BlockOffsets& offsets) {
         for (int i = 0; i < devices; ++i) {
             const int device = pass % 2 == 0 ? i : devices - 1 - i;
             block.slots[device][pass] = slot;
-            if (i + 1 < devices) slot += offsets.between_devices[pass];
+            if (i + 1 == devices) continue;
+            const int hop = pass % 2 == 0 ? i : devices - 2 - i;
+            slot += (hop < offsets.near_hops ? offsets.between_devices : offsets.between_far_devices)[pass];
         }
         if (pass < 3) slot += offsets.at_turns[pass];
     }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <limits>
 #include <vector>
 
 #include "schedules/schedule.hpp"
@@ -20,13 +21,19 @@ struct BuildingBlock {
 };
 
 /// Slots between neighbouring devices for each of the four passes, and between the passes at the turns
-/// (last device down to up, device 0 F to B, last device B to B).
+/// (last device down to up, device 0 F to B, last device B to B). Behind the first `near_hops` devices other
+/// distances may hold: appendix A of the paper bends a block once to reach a memory between two uniform ones.
 struct BlockOffsets {
     std::array<int, 4> between_devices{};
     std::array<int, 3> at_turns{};
+    std::array<int, 4> between_far_devices{};
+    int near_hops = std::numeric_limits<int>::max();
 };
 
 BuildingBlock building_block(int devices, const BlockOffsets& offsets);
+
+/// Whether two actions would meet in a slot of some device when the block repeats.
+bool collides(const BuildingBlock& block);
 
 /// The offsets with the least sum of turns, each between 1 and 6, for which no two actions collide. Throws
 /// InputError (key "variant") when there are none.

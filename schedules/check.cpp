@@ -60,6 +60,9 @@ void check_shape(const Schedule& schedule) {
     }
     if (!schedule.stage_inputs.empty() && schedule.stage_inputs.size() != stages)
         fail(schedule, "gives inputs for a wrong number of stages");
+    for (const auto* shares : {&schedule.stage_work, &schedule.stage_recomputed, &schedule.stage_evicted})
+        if (!shares->empty() && shares->size() != stages)
+            fail(schedule, "gives shares of a wrong number of stages");
     for (std::size_t stage = 0; stage < schedule.stage_inputs.size(); ++stage)
         for (const int input : schedule.stage_inputs[stage])
             if (input < 0 || static_cast<std::size_t>(input) >= stage)

@@ -44,6 +44,11 @@ Bubble full_bubble(const PipelineShape& shape) {
     return (shape.devices - 1) * whole_time(shape);
 }
 
+Bubble gpipe_bubble(const PipelineShape& shape) {
+    const double again = shape.variant == "recompute" ? shape.forward_time : 0;
+    return (shape.devices - 1) * (whole_time(shape) + again);
+}
+
 Bubble dapple_bubble(const PipelineShape& shape) {
     const int m = shape.micro_batches;
     if (shape.memory_limit && *shape.memory_limit < std::min(m, shape.devices)) return std::nullopt;

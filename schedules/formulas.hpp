@@ -14,7 +14,8 @@ namespace orrery::schedules {
 using Bubble = std::optional<double>;
 using Peak = std::optional<std::vector<double>>;
 
-Bubble full_bubble(const PipelineShape& shape);           ///< (p-1)X
+Bubble full_bubble(const PipelineShape& shape);  ///< (p-1)X
+Bubble gpipe_bubble(const PipelineShape& shape);
 Bubble dapple_bubble(const PipelineShape& shape);         ///< (p-1)X, while the memory limit does not bind
 Bubble interleaved_bubble(const PipelineShape& shape);    ///< (p-1)X/v, where p divides m
 Bubble breadth_first_bubble(const PipelineShape& shape);  ///< (p-1)X/v, where m >= p

@@ -76,6 +76,16 @@ Schedule on_branches(std::string_view name, const PipelineShape& shape) {
     Schedule schedule = empty_schedule(name, shape);
     require_chunks(name, shape, 1);
     require_whole_sequences(name, shape);
+    if (!shape.stage_inputs.empty()) {
+        if (!shape.variant.empty())
+            throw InputError(
+                {}, "variant",
+                fmt::format("{}: the graph of the stages is that of the model's layers here; expected "
+                            "none, not '{}'",
+                            name, shape.variant.substr(0, 40)));
+        schedule.stage_inputs = shape.stage_inputs;
+        return schedule;
+    }
     schedule.stage_inputs = branched_inputs(shape.devices, parse_branches(name, shape));
     return schedule;
 }

@@ -7,45 +7,111 @@
 #include <tuple>
 
 #include "core/error.hpp"
+#include "schedules/stage_graph.hpp"
 
 namespace orrery::schedules {
 namespace {
 
+constexpr double kSameTime = 1e-12;
+
+/// A forward or backward as one number: (stage, micro-batch, kind).
+using Code = std::uint32_t;
+
+/// Something that happens at a time; of several at once the one announced first comes first.
+struct Event {
+    double time = 0;
+    std::uint32_t number = 0;
+    Code action = 0;
+    bool operator>(const Event& other) const {
+        return std::tie(time, number) > std::tie(other.time, other.number);
+    }
+};
+
+struct Waiting {
+    std::int64_t urgency = 0;
+    std::uint32_t number = 0;
+    Code action = 0;
+    bool operator>(const Waiting& other) const {
+        return std::tie(urgency, number) > std::tie(other.urgency, other.number);
+    }
+};
+
+template <class T>
+using SmallestFirst = std::priority_queue<T, std::vector<T>, std::greater<>>;
+
+/// Events that mostly are announced in the order of their times: those stand in a row, the others in a heap.
+class EventRow {
+  public:
+    void push(const Event& event) {
+        if (first_ == row_.size()) {
+            row_.clear();
+            first_ = 0;
+        }
+        if (row_.empty() || !(row_.back() > event))
+            row_.push_back(event);
+        else
+            late_.push(event);
+    }
+    [[nodiscard]] bool empty() const { return first_ == row_.size() && late_.empty(); }
+    [[nodiscard]] const Event& top() const { return late_first() ? late_.top() : row_[first_]; }
+    void pop() {
+        if (late_first())
+            late_.pop();
+        else
+            ++first_;
+    }
+
+  private:
+    [[nodiscard]] bool late_first() const {
+        return first_ == row_.size() || (!late_.empty() && row_[first_] > late_.top());
+    }
+    std::vector<Event> row_;
+    std::size_t first_ = 0;
+    SmallestFirst<Event> late_;
+};
+
 class ListScheduler {
   public:
     ListScheduler(Schedule& schedule, const ActionTimes& times, const ListRule& rule)
-        : schedule_(schedule), times_(times), rule_(rule), devices_(schedule.orders.size()) {
+        : schedule_(schedule),
+          times_(times),
+          rule_(rule),
+          graph_(schedule),
+          devices_(schedule.orders.size()) {
         const int stages = schedule.stages();
-        inputs_ = schedule.stage_inputs;
-        if (inputs_.empty()) {
-            inputs_.resize(stages);
-            for (int stage = 1; stage < stages; ++stage) inputs_[stage] = {stage - 1};
-        }
-        outputs_.resize(stages);
-        for (int stage = 0; stage < stages; ++stage)
-            for (const int input : inputs_[stage]) outputs_[input].push_back(stage);
-        const auto size = static_cast<std::size_t>(stages) * schedule.micro_batches;
-        missing_forward_.resize(size);
-        missing_backward_.resize(size);
-        for (int stage = 0; stage < stages; ++stage)
+        tasks_.resize(std::size_t{2} * stages * schedule.micro_batches);
+        for (int stage = 0; stage < stages; ++stage) {
+            const auto inputs = static_cast<int>(graph_.inputs(stage).size());
+            // Its own forward counts as one more input of a backward.
+            const auto outputs = static_cast<int>(graph_.outputs(stage).size()) + 1;
             for (int k = 0; k < schedule.micro_batches; ++k) {
-                missing_forward_[at(stage, k)] = static_cast<int>(inputs_[stage].size());
-                // Its own forward counts as one more input of a backward.
-                missing_backward_[at(stage, k)] = static_cast<int>(outputs_[stage].size()) + 1;
+                tasks_[code(ActionKind::forward, stage, k)].missing = inputs;
+                tasks_[code(ActionKind::backward, stage, k)].missing = outputs;
             }
+        }
+        std::vector<std::size_t> stages_of(devices_.size(), 0);
+        for (const int device : schedule.placement[0]) ++stages_of[device];
+        for (std::size_t device = 0; device < devices_.size(); ++device)
+            schedule.orders[device].reserve(2 * stages_of[device] * schedule.micro_batches);
     }
 
     void run() {
         for (int stage = 0; stage < schedule_.stages(); ++stage)
             for (int k = 0; k < schedule_.micro_batches; ++k)
-                if (inputs_[stage].empty()) announce({ActionKind::forward, k, stage}, 0);
-        while (!events_.empty()) {
-            const double now = events_.top().time;
-            std::vector<int> touched;
-            while (!events_.empty() && events_.top().time <= now + kSameTime * (1 + now)) {
-                const Event event = events_.top();
-                events_.pop();
-                touched.push_back(take(event));
+                if (graph_.inputs(stage).empty())
+                    ready_.push({0, count_++, code(ActionKind::forward, stage, k)});
+        std::vector<int> touched;
+        while (!ready_.empty() || !ends_.empty()) {
+            const double now = ready_first() ? ready_.top().time : ends_.top().time;
+            const double same = now + kSameTime * (1 + now);
+            touched.clear();
+            while (true) {
+                const bool ready = ready_first();
+                if ((ready && ready_.empty()) || (!ready && ends_.empty())) break;
+                const Event event = ready ? ready_.top() : ends_.top();
+                if (event.time > same) break;
+                ready ? ready_.pop() : ends_.pop();
+                touched.push_back(ready ? queue(event) : finish(event));
             }
             for (const int device : touched) dispatch(device, now);
         }
@@ -53,74 +119,61 @@ class ListScheduler {
     }
 
   private:
-    static constexpr double kSameTime = 1e-12;
-
-    struct Event {
-        double time = 0;
-        std::size_t number = 0;
-        Action action;
-        bool ends = false;  ///< the action ends; otherwise it becomes ready
-        bool operator>(const Event& other) const {
-            return std::tie(time, number) > std::tie(other.time, other.number);
-        }
+    /// A forward or backward that has not run yet.
+    struct Task {
+        int missing = 0;   ///< inputs
+        double ready = 0;  ///< when the last of those that are there arrived
     };
-    struct Waiting {
-        std::int64_t urgency = 0;
-        std::size_t number = 0;
-        Action action;
-        bool operator>(const Waiting& other) const {
-            return std::tie(urgency, number) > std::tie(other.urgency, other.number);
-        }
-    };
-    template <class T>
-    using SmallestFirst = std::priority_queue<T, std::vector<T>, std::greater<>>;
     struct Device {
         bool busy = false;
         int alive = 0;
         SmallestFirst<Waiting> forwards, backwards;
     };
 
-    std::size_t at(int stage, int k) const {
-        return static_cast<std::size_t>(stage) * schedule_.micro_batches + k;
+    Code code(ActionKind kind, int stage, int k) const {
+        const Code at = static_cast<Code>(stage) * static_cast<Code>(schedule_.micro_batches) + k;
+        return 2 * at + (kind == ActionKind::backward ? 1 : 0);
     }
+    Action action(Code code) const {
+        const auto m = static_cast<Code>(schedule_.micro_batches);
+        return {is_backward(code) ? ActionKind::backward : ActionKind::forward,
+                static_cast<std::int32_t>(code / 2 % m), static_cast<std::int32_t>(code / 2 / m)};
+    }
+    static bool is_backward(Code code) { return code % 2 == 1; }
     int holder(int stage) const { return schedule_.placement[0][stage]; }
-    double latency(int from, int to) const { return holder(from) == holder(to) ? 0 : times_.communication; }
 
-    void announce(const Action& action, double time) { events_.push({time, count_++, action, false}); }
+    /// Whether what comes next is that an action becomes ready; otherwise one ends.
+    bool ready_first() const { return ends_.empty() || (!ready_.empty() && ends_.top() > ready_.top()); }
 
-    /// Gives the device that has to look for work.
-    int take(const Event& event) {
-        const int device = holder(event.action.stage);
-        if (event.ends) {
-            devices_[device].busy = false;
-            spread(event.action, event.time);
-        } else {
-            auto& queue = event.action.kind == ActionKind::forward ? devices_[device].forwards
-                                                                   : devices_[device].backwards;
-            queue.push({rule_.urgency(event.action), event.number, event.action});
-        }
-        return device;
+    /// An action is ready: gives the device that has to look for work.
+    int queue(const Event& event) {
+        const Action ready = action(event.action);
+        Device& device = devices_[holder(ready.stage)];
+        auto& waiting = is_backward(event.action) ? device.backwards : device.forwards;
+        waiting.push({rule_.urgency(ready), event.number, event.action});
+        return holder(ready.stage);
     }
 
-    void spread(const Action& done, double now) {
-        const int k = done.micro_batch;
-        const auto feed = [&](std::vector<int>& missing, ActionKind kind, int stage) {
-            double& ready = ready_time(kind, stage, k);
-            ready = std::max(ready, now + latency(done.stage, stage));
-            if (--missing[at(stage, k)] == 0) announce({kind, k, stage}, ready);
+    /// An action has ended: feeds what needs it, and gives its device.
+    int finish(const Event& event) {
+        const Action done = action(event.action);
+        const int device = holder(done.stage);
+        devices_[device].busy = false;
+        const auto feed = [&](ActionKind kind, int stage) {
+            const double latency = holder(stage) == device ? 0 : times_.communication;
+            const Code fed = code(kind, stage, done.micro_batch);
+            Task& task = tasks_[fed];
+            task.ready = std::max(task.ready, event.time + latency);
+            if (--task.missing == 0) ready_.push({task.ready, count_++, fed});
         };
         if (done.kind == ActionKind::forward) {
-            for (const int output : outputs_[done.stage]) feed(missing_forward_, ActionKind::forward, output);
-            feed(missing_backward_, ActionKind::backward, done.stage);
+            for (const int output : graph_.outputs(done.stage)) feed(ActionKind::forward, output);
+            feed(ActionKind::backward, done.stage);
         } else {
-            --devices_[holder(done.stage)].alive;
-            for (const int input : inputs_[done.stage]) feed(missing_backward_, ActionKind::backward, input);
+            --devices_[device].alive;
+            for (const int input : graph_.inputs(done.stage)) feed(ActionKind::backward, input);
         }
-    }
-    double& ready_time(ActionKind kind, int stage, int k) {
-        auto& table = kind == ActionKind::forward ? forward_ready_ : backward_ready_;
-        if (table.empty()) table.assign(missing_forward_.size(), 0.0);
-        return table[at(stage, k)];
+        return device;
     }
 
     void dispatch(int device, double now) {
@@ -132,37 +185,33 @@ class ListScheduler {
         if (!may_forward && !may_backward) return;
         const bool backward =
             may_backward && (!may_forward || d.backwards.top().urgency <= d.forwards.top().urgency);
-        auto& queue = backward ? d.backwards : d.forwards;
-        const Action action = queue.top().action;
-        queue.pop();
+        auto& waiting = backward ? d.backwards : d.forwards;
+        const Code next = waiting.top().action;
+        waiting.pop();
         if (!backward) ++d.alive;
         d.busy = true;
-        schedule_.orders[device].push_back(action);
-        events_.push({now + duration(action), count_++, action, true});
-    }
-
-    double duration(const Action& action) const {
-        return action.kind == ActionKind::forward ? times_.forward
-                                                  : times_.backward_input + times_.backward_weight;
+        schedule_.orders[device].push_back(action(next));
+        const double length = backward ? times_.backward_input + times_.backward_weight : times_.forward;
+        ends_.push({now + length, count_++, next});
     }
 
     void require_all_run() const {
         std::size_t run = 0;
         for (const auto& order : schedule_.orders) run += order.size();
-        if (run != 2 * missing_forward_.size())
+        if (run != tasks_.size())
             throw SimulationError(fmt::format("schedule {}: its rule lets only {} of {} actions run",
-                                              schedule_.name, run, 2 * missing_forward_.size()));
+                                              schedule_.name, run, tasks_.size()));
     }
 
     Schedule& schedule_;
     const ActionTimes& times_;
     const ListRule& rule_;
+    StageGraph graph_;
     std::vector<Device> devices_;
-    std::vector<std::vector<int>> inputs_, outputs_;
-    std::vector<int> missing_forward_, missing_backward_;
-    std::vector<double> forward_ready_, backward_ready_;
-    SmallestFirst<Event> events_;
-    std::size_t count_ = 0;
+    std::vector<Task> tasks_;    ///< by code
+    EventRow ready_;             ///< actions that become ready
+    SmallestFirst<Event> ends_;  ///< of the actions that run: at most one a device
+    std::uint32_t count_ = 0;
 };
 
 }  // namespace

@@ -95,6 +95,23 @@ void read_stage_inputs(const yaml::Node& list, Schedule& schedule) {
             read_integers(inputs, "stage_inputs", static_cast<int>(schedule.stage_inputs.size())));
 }
 
+/// One number from 0 to `most` per stage.
+void read_shares(const yaml::Node& root, const std::string& key, double most, const Schedule& schedule,
+                 std::vector<double>& shares) {
+    const yaml::Node* const list = root.find(key);
+    if (list == nullptr) return;
+    require_length(*list, key, schedule.stages());
+    for (const yaml::Node& node : list->children) {
+        double value = -1;
+        const char* const end = node.text.data() + node.text.size();
+        const auto [rest, error] = std::from_chars(node.text.data(), end, value);
+        if (node.kind != yaml::Kind::scalar || error != std::errc() || rest != end ||
+            !(value >= 0 && value <= most))
+            throw InputError(node.where(), key, fmt::format("expected a number from 0 to {}", most));
+        shares.push_back(value);
+    }
+}
+
 std::string cell(const std::vector<Action>& order, std::size_t& i) {
     const std::int32_t unit = order[i].overlap;
     if (unit < 0) return order_text(order[i++]);
@@ -135,7 +152,8 @@ Schedule read_order_yaml(std::string_view text, const std::string& file) {
             root.where(), "",
             fmt::format("expected a map with the key orders, not {}", yaml::describe(root.kind)));
     static const std::vector<std::string> kKeys = {"schedule",    "orders",           "weight_copies",
-                                                   "synchronous", "eviction_partner", "stage_inputs"};
+                                                   "synchronous", "eviction_partner", "stage_inputs",
+                                                   "stage_work",  "stage_recomputed", "stage_evicted"};
     for (const yaml::Node& child : root.children)
         if (std::find(kKeys.begin(), kKeys.end(), child.key) == kKeys.end())
             throw InputError(child.key_where(), "", unknown_name("key", child.key, kKeys));
@@ -158,6 +176,10 @@ Schedule read_order_yaml(std::string_view text, const std::string& file) {
     if (const yaml::Node* flag = scalar(root, "synchronous")) schedule.synchronous = read_flag(*flag);
     if (const yaml::Node* partners = root.find("eviction_partner")) read_partners(*partners, schedule);
     if (const yaml::Node* inputs = root.find("stage_inputs")) read_stage_inputs(*inputs, schedule);
+    constexpr double kMostWork = 1e6;
+    read_shares(root, "stage_work", kMostWork, schedule, schedule.stage_work);
+    read_shares(root, "stage_recomputed", 1, schedule, schedule.stage_recomputed);
+    read_shares(root, "stage_evicted", 1, schedule, schedule.stage_evicted);
     return schedule;
 }
 
@@ -197,6 +219,12 @@ std::string write_order_yaml(const Schedule& schedule) {
     if (!schedule.stage_inputs.empty()) text += "stage_inputs:\n";
     for (const auto& inputs : schedule.stage_inputs)
         text += fmt::format("  - [{}]\n", fmt::join(inputs, ", "));
+    const auto write_shares = [&](const char* key, const std::vector<double>& shares) {
+        if (!shares.empty()) text += fmt::format("{}: [{}]\n", key, fmt::join(shares, ", "));
+    };
+    write_shares("stage_work", schedule.stage_work);
+    write_shares("stage_recomputed", schedule.stage_recomputed);
+    write_shares("stage_evicted", schedule.stage_evicted);
     text += "orders:\n";
     for (const auto& order : schedule.orders) {
         text += "  - \"";

@@ -9,7 +9,8 @@
 //
 // YAML: a map with `orders`, one text (or list of texts) per device, of the same actions apart by blanks, and
 // optionally `schedule` (a name), `weight_copies`, `synchronous`, `eviction_partner` (a device per device)
-// and `stage_inputs` (for a graph of stages, a list per stage). Beyond the CSV's, an action may end in
+// and `stage_inputs` (for a graph of stages, a list per stage), `stage_work`, `stage_recomputed` and
+// `stage_evicted` (a number per stage, see schedules/schedule.hpp). Beyond the CSV's, an action may end in
 // ".SLICE" and in "u" for the upward replica of a bidirectional pipeline, a unit is "(0F7;7B3)", and R, E and
 // L stand for recomputation, eviction and load.
 //

@@ -32,6 +32,7 @@ Schedule without_flush(std::string_view name, const PipelineShape& shape) {
 
 Schedule pipedream(const PipelineShape& shape) {
     Schedule schedule = without_flush("pipedream", shape);
+    schedule.updates_each_micro_batch = true;
     for (int stage = 0; stage < shape.devices; ++stage)
         schedule.weight_versions.push_back(std::min(shape.devices - stage, shape.micro_batches));
     schedule.weight_copies = schedule.weight_versions.front();

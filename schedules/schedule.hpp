@@ -66,6 +66,15 @@ struct PipelineShape {
     /// Share of an activation that B gives back, W the rest: what the searches hold against the limit. Empty:
     /// the schedule's own (zb-auto: 0, everything is held until W).
     std::optional<double> released_at_backward = std::nullopt;
+    /// Of schedules on a graph of stages (graphpipe, distmm): the stages that each stage reads, in place of
+    /// the variant's branches. Empty: by the variant.
+    std::vector<std::vector<int>> stage_inputs = {};
+    /// Time of one eviction or load of a whole activation, for the generators that weigh swapping.
+    double transfer_time = 0;
+    /// Seconds a search may take; empty: until its own budget of work, the same on every machine, is used up.
+    std::optional<double> time_limit = std::nullopt;
+    /// Called by searches now and then with what they have found so far; empty: nobody listens.
+    std::function<void(const std::string&)> progress = nullptr;
     /// Named variants, e.g. dapple's warm-up policy ("a", "b"); empty: the schedule's default.
     std::string variant = {};
 };
@@ -88,9 +97,20 @@ struct Schedule {
     std::vector<int> weight_versions;
     /// False for schedules without a flush between optimizer steps (PipeDream).
     bool synchronous = true;
+    /// Without a flush: the weights are updated after every micro-batch (PipeDream), not once a batch (2BW).
+    bool updates_each_micro_batch = false;
     /// The stages form a chain unless this is set: stage_inputs[stage] = the stages whose outputs it reads
     /// (GraphPipe's DAG of stages), every one smaller than `stage`.
     std::vector<std::vector<int>> stage_inputs;
+    /// Schedules that cut the model unevenly or drop activations say so per stage; empty: all stages alike,
+    /// everything kept. Relative work of each stage (the mean is 1) ...
+    std::vector<double> stage_work;
+    /// ... the share of a stage's activations that is not kept but computed again at its backward, which
+    /// lengthens by that share of the forward ...
+    std::vector<double> stage_recomputed;
+    /// ... and the share of its activations that an eviction moves (1 where empty). `lower` takes the cut and
+    /// what is recomputed from the plan instead.
+    std::vector<double> stage_evicted;
     /// Where evicted activations go: eviction_partner[device] = the device that keeps them (BPipe). Empty:
     /// the host.
     std::vector<int> eviction_partner;
@@ -114,6 +134,10 @@ struct ScheduleEntry {
     std::function<std::optional<double>(const PipelineShape&)> bubble = nullptr;
     /// Declared peak activation per device (held until W), in micro-batch activations of one device share.
     std::function<std::optional<std::vector<double>>(const PipelineShape&)> peak = nullptr;
+    /// In the implementation it is known from, a device computes on only when its sends are done
+    /// (Megatron-LM's send_forward and its kin, without overlap of point-to-point). The others send
+    /// asynchronously.
+    bool sends_block = false;
 };
 
 /// All registered schedules, in the order `orrery list schedules` prints them (schedules/registry.cpp).

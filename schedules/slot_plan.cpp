@@ -8,6 +8,18 @@ namespace {
 constexpr int kFree = -1;
 constexpr int kPasses = 4;  ///< kinds other than W
 
+/// Kind and micro-batch of an action in one number.
+constexpr std::int32_t kEmpty = -1;
+std::int32_t pack(int kind, int micro_batch) {
+    return micro_batch * 8 + kind;
+}
+int kind_of(std::int32_t cell) {
+    return cell % 8;
+}
+int micro_batch_of(std::int32_t cell) {
+    return cell / 8;
+}
+
 /// One device's slots in time order: what is in each, and the activations alive after it.
 class SlotLine {
   public:
@@ -93,14 +105,31 @@ SlotPlan::SlotPlan(const BuildingBlock& block, int micro_batches)
                 slots_[device][kind].push_back(block.slots[device][kind] + 6 * k);
 }
 
-std::vector<SlotPlan::Entry> SlotPlan::by_slot(int kinds) const {
-    std::vector<Entry> entries;
-    for (int device = 0; device < devices_; ++device)
-        for (int kind = 0; kind < kinds; ++kind)
-            for (int k = 0; k < static_cast<int>(slots_[device][kind].size()); ++k)
-                entries.push_back({slots_[device][kind][k], device, kind, k});
-    std::sort(entries.begin(), entries.end());
-    return entries;
+SlotPlan::Cells SlotPlan::cells(int device, int kinds) const {
+    int last = last_slot(device);
+    if (const auto& weights = slots_[device][kWeight]; kinds > kWeight && !weights.empty())
+        last = std::max(last, weights.back());
+    Cells cells(static_cast<std::size_t>(last) + 1, kEmpty);
+    for (int kind = 0; kind < kinds; ++kind)
+        for (std::size_t k = 0; k < slots_[device][kind].size(); ++k)
+            cells[slots_[device][kind][k]] = pack(kind, static_cast<int>(k));
+    return cells;
+}
+
+template <class Visit>
+void SlotPlan::for_each_by_slot(int kinds, Visit visit) const {
+    std::vector<Cells> grid;
+    std::size_t length = 0;
+    for (int device = 0; device < devices_; ++device) {
+        grid.push_back(cells(device, kinds));
+        length = std::max(length, grid.back().size());
+    }
+    for (std::size_t slot = 0; slot < length; ++slot)
+        for (int device = 0; device < devices_; ++device) {
+            if (slot >= grid[device].size() || grid[device][slot] == kEmpty) continue;
+            const std::int32_t cell = grid[device][slot];
+            visit(Entry{static_cast<int>(slot), device, kind_of(cell), micro_batch_of(cell)});
+        }
 }
 
 int SlotPlan::last_slot(int device) const {
@@ -110,18 +139,35 @@ int SlotPlan::last_slot(int device) const {
 }
 
 void SlotPlan::place_weights(int device) {
-    const int last = last_slot(device);
-    std::vector<int> kinds(static_cast<std::size_t>(last) + 1, kFree);
-    for (int kind = 0; kind < kPasses; ++kind)
-        for (const int slot : slots_[device][kind]) kinds[slot] = kind;
     std::vector<int>& weights = slots_[device][kWeight];
     weights.clear();
+    int slot = 0;
     int pending = 0;
-    for (int slot = 0; slot <= last; ++slot) {
-        if (kinds[slot] == kBackwardUp || kinds[slot] == kBackwardDown) ++pending;
-        if (kinds[slot] == kFree && pending > 0) weights.push_back(slot), --pending;
+    for (const std::int32_t cell : cells(device, kPasses)) {
+        if (cell == kEmpty && pending > 0) {
+            weights.push_back(slot);
+            --pending;
+        } else if (cell != kEmpty && (kind_of(cell) == kBackwardUp || kind_of(cell) == kBackwardDown)) {
+            ++pending;
+        }
+        ++slot;
     }
-    for (int i = 1; i <= pending; ++i) weights.push_back(last + i);
+    for (; pending > 0; --pending) weights.push_back(slot++);
+}
+
+/// Slot of the n-th, counted from 0, of two ascending lists without common members.
+int SlotPlan::nth_of_both(const std::vector<int>& a, const std::vector<int>& b, int n) {
+    // How many of the first n + 1 are of `a`: by bisection, more while the next of `a` comes first.
+    int low = std::max(0, n + 1 - static_cast<int>(b.size()));
+    int high = std::min(n + 1, static_cast<int>(a.size()));
+    while (low < high) {
+        const int of_a = (low + high) / 2;
+        if (a[of_a] < b[n - of_a])
+            low = of_a + 1;
+        else
+            high = of_a;
+    }
+    return std::max(low > 0 ? a[low - 1] : -1, low <= n ? b[n - low] : -1);
 }
 
 int SlotPlan::earliest_slot(const Entry& entry) const {
@@ -132,13 +178,8 @@ int SlotPlan::earliest_slot(const Entry& entry) const {
         if (from >= 0 && from < devices_) after = slots_[from][entry.kind][entry.micro_batch];
         if (entry.kind > 0) after = std::max(after, own[entry.kind - 1][entry.micro_batch]);
     } else {
-        // The n-th W follows the n-th B of either chunk: merge the two ascending lists up to there.
-        const auto& up = own[kBackwardUp];
-        const auto& down = own[kBackwardDown];
-        std::size_t i = 0;
-        std::size_t j = 0;
-        while (static_cast<int>(i + j) <= entry.micro_batch)
-            after = j == down.size() || (i < up.size() && up[i] < down[j]) ? up[i++] : down[j++];
+        // The n-th W follows the n-th B of either chunk.
+        after = nth_of_both(own[kBackwardUp], own[kBackwardDown], entry.micro_batch);
     }
     if (entry.micro_batch > 0) after = std::max(after, own[entry.kind][entry.micro_batch - 1]);
     return after + 1;
@@ -152,17 +193,17 @@ void SlotPlan::reorder(bool weights_float) {
         peak = std::max(peak, lines.back().peak());
     }
     enum class Phase { warm_up, steady, drain } phase = Phase::warm_up;
-    for (const Entry& entry : by_slot(weights_float ? kPasses : kPasses + 1)) {
+    for_each_by_slot(weights_float ? kPasses : kPasses + 1, [&](const Entry& entry) {
         if (phase == Phase::warm_up && entry.kind == kBackwardDown && entry.device == 0)
             phase = Phase::steady;
         if (phase == Phase::steady) {
             if (entry.kind == kForwardDown && entry.micro_batch == micro_batches_ - 1) phase = Phase::drain;
-            continue;
+            return;
         }
-        if (phase == Phase::warm_up && weights_float) continue;
+        if (phase == Phase::warm_up && weights_float) return;
         slots_[entry.device][entry.kind][entry.micro_batch] =
             lines[entry.device].move_forward(entry.slot, earliest_slot(entry), peak);
-    }
+    });
 }
 
 void SlotPlan::reorder_with_weights() {
@@ -180,30 +221,26 @@ void SlotPlan::reorder_drain() {
 /// Every action starts in the first slot after its dependencies and after the action before it.
 void SlotPlan::squeeze() {
     std::vector<int> next(static_cast<std::size_t>(devices_), 0);
-    for (const Entry& entry : by_slot(kPasses + 1)) {
-        int slot = std::max(next[entry.device], entry.kind < kPasses ? earliest_slot(entry) : 0);
+    for_each_by_slot(kPasses + 1, [&](const Entry& entry) {
+        const int slot = std::max(next[entry.device], entry.kind < kPasses ? earliest_slot(entry) : 0);
         slots_[entry.device][entry.kind][entry.micro_batch] = slot;
         next[entry.device] = slot + 1;
-    }
+    });
 }
 
 std::vector<std::vector<Action>> SlotPlan::orders() const {
     std::vector<std::vector<Action>> orders(static_cast<std::size_t>(devices_));
     for (int device = 0; device < devices_; ++device) {
         const int stage[2] = {device, 2 * devices_ - 1 - device};
-        const int last = last_slot(device);
-        std::vector<Entry> at(static_cast<std::size_t>(last) + 1, Entry{.kind = kFree});
-        for (int kind = 0; kind < kPasses; ++kind)
-            for (int k = 0; k < micro_batches_; ++k)
-                at[slots_[device][kind][k]] = {.kind = kind, .micro_batch = k};
+        orders[device].reserve(std::size_t{6} * micro_batches_);
         int ready[2] = {0, 0};  // Bs done, of the stage up and the stage down
         int done[2] = {0, 0};   // Ws done
         const auto put_weight = [&](int way) {
             orders[device].push_back({ActionKind::backward_weight, done[way]++, stage[1 - way]});
         };
-        for (const Entry& entry : at) {
-            const int k = entry.micro_batch;
-            switch (entry.kind) {
+        for (const std::int32_t cell : cells(device, kPasses)) {
+            const int k = micro_batch_of(cell);
+            switch (cell == kEmpty ? kFree : kind_of(cell)) {
                 case kForwardDown:
                     orders[device].push_back({ActionKind::forward, k, stage[0]});
                     break;

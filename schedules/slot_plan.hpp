@@ -6,7 +6,7 @@
 #pragma once
 
 #include <array>
-#include <compare>
+#include <cstdint>
 #include <vector>
 
 #include "schedules/building_block.hpp"
@@ -35,13 +35,19 @@ class SlotPlan {
         int device = 0;
         int kind = 0;
         int micro_batch = 0;
-        auto operator<=>(const Entry&) const = default;
     };
     /// slot[kind][micro-batch] of one device; W: of its n-th.
     using Slots = std::array<std::vector<int>, 5>;
+    /// What the slots of one device hold, in packed form; kEmpty: nothing.
+    using Cells = std::vector<std::int32_t>;
 
-    [[nodiscard]] std::vector<Entry> by_slot(int kinds) const;
+    [[nodiscard]] Cells cells(int device, int kinds) const;
+    /// Calls visit(entry) for every action of the first `kinds` kinds, by slot, then device. What the visit
+    /// moves to an earlier slot is not met again.
+    template <class Visit>
+    void for_each_by_slot(int kinds, Visit visit) const;
     [[nodiscard]] int last_slot(int device) const;
+    static int nth_of_both(const std::vector<int>& a, const std::vector<int>& b, int n);
     [[nodiscard]] int earliest_slot(const Entry& entry) const;
     void place_weights(int device);
     void reorder(bool weights_float);

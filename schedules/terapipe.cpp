@@ -14,6 +14,7 @@ Schedule terapipe(const PipelineShape& shape) {
     require_chunks("terapipe", shape, 1);
     for (int stage = 0; stage < shape.devices; ++stage) {
         auto& order = schedule.orders[stage];
+        order.reserve(std::size_t{2} * shape.micro_batches * shape.slices);
         for (int k = 0; k < shape.micro_batches; ++k)
             for (int slice = 0; slice < shape.slices; ++slice)
                 order.push_back({ActionKind::forward, k, stage, slice});

@@ -12,9 +12,12 @@
 #include <optional>
 
 #include "core/error.hpp"
+#include "schedules/evaluate.hpp"
 #include "schedules/generators.hpp"
 #include "schedules/placement.hpp"
 #include "schedules/zb_exact.hpp"
+#include "schedules/zb_greedy.hpp"
+#include "schedules/zb_integer_program.hpp"
 
 namespace orrery::schedules {
 namespace {
@@ -241,6 +244,18 @@ ZeroBubbleProblem zero_bubble_problem(const PipelineShape& shape) {
     return problem;
 }
 
+double longest_span(const ZeroBubbleProblem& problem, const std::vector<std::vector<Action>>& orders) {
+    PipelineShape shape{.devices = problem.devices, .micro_batches = problem.micro_batches};
+    Schedule schedule = empty_schedule("zb-auto", shape);
+    schedule.orders = orders;
+    ActionTimes times;
+    times.stage_forward = problem.forward;
+    times.stage_backward_input = problem.backward_input;
+    times.stage_backward_weight = problem.backward_weight;
+    times.communication = problem.communication;
+    return evaluate(schedule, times).longest_span;
+}
+
 ZeroBubbleOrder zero_bubble_heuristic(const ZeroBubbleProblem& problem) {
     std::optional<ZeroBubbleOrder> best;
     for (const bool overrun : {true, false})
@@ -249,6 +264,10 @@ ZeroBubbleOrder zero_bubble_heuristic(const ZeroBubbleProblem& problem) {
                 auto order = ListScheduling(problem, {overrun, backward_first, fill}).run();
                 if (order && (!best || order->longest_span < best->longest_span)) best = std::move(order);
             }
+    if (below_one_f_one_b(problem)) {
+        auto order = zero_bubble_greedy(problem);
+        if (order && (!best || order->longest_span < best->longest_span)) best = std::move(order);
+    }
     if (!best)
         throw InputError(
             {}, "memory-limit",
@@ -257,15 +276,41 @@ ZeroBubbleOrder zero_bubble_heuristic(const ZeroBubbleProblem& problem) {
     return *std::move(best);
 }
 
+namespace {
+
+/// Our own search first, which proves small cases; what it leaves open goes to the integer program.
+ZeroBubbleOrder exact(const ZeroBubbleProblem& problem, const PipelineShape& shape, bool own_search) {
+    constexpr double kSeconds = 60;
+    ZeroBubbleOrder best = zero_bubble_heuristic(problem);
+    const auto report = [&](const char* by, bool proven) {
+        if (shape.progress)
+            shape.progress(fmt::format("{}: longest span {:.6g}, {}", by, best.longest_span,
+                                       proven ? "proven" : "not proven to be the shortest"));
+    };
+    report("heuristic", false);
+    if (own_search) {
+        ExactSearch found = zero_bubble_exact(problem, std::move(best), {.seconds = shape.time_limit});
+        best = std::move(found.best);
+        report("search", found.proven);
+        if (found.proven || !have_integer_programs()) return best;
+    }
+    IntegerProgramResult found =
+        zero_bubble_integer_program(problem, std::move(best), shape.time_limit.value_or(kSeconds));
+    best = std::move(found.best);
+    report("integer program", found.proven);
+    return best;
+}
+
+}  // namespace
+
 Schedule zb_auto(const PipelineShape& shape) {
     Schedule schedule = empty_schedule("zb-auto", shape);
     require_chunks("zb-auto", shape, 1);
     require_whole_sequences("zb-auto", shape);
-    const bool exact = require_variant("zb-auto", shape, {"heuristic", "exact"}) == "exact";
+    const std::string variant = require_variant("zb-auto", shape, {"heuristic", "exact", "ilp"});
     const ZeroBubbleProblem problem = zero_bubble_problem(shape);
-    ZeroBubbleOrder found = zero_bubble_heuristic(problem);
-    if (exact) found = zero_bubble_exact(problem, std::move(found)).best;
-    schedule.orders = std::move(found.orders);
+    schedule.orders = variant == "heuristic" ? zero_bubble_heuristic(problem).orders
+                                             : exact(problem, shape, variant == "exact").orders;
     return schedule;
 }
 

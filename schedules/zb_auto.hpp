@@ -29,7 +29,12 @@ struct ZeroBubbleOrder {
 /// The problem of a shape, all stages alike.
 ZeroBubbleProblem zero_bubble_problem(const PipelineShape& shape);
 
-/// The best order of the eight passes. Throws InputError (key "memory-limit") when none fits.
+/// Longest span of a stage when every stage runs its order greedily. Throws SimulationError where the orders
+/// wait for each other.
+double longest_span(const ZeroBubbleProblem& problem, const std::vector<std::vector<Action>>& orders);
+
+/// The best order of the eight passes, and under a limit below 1F1B's memory the greedy one (zb_greedy.hpp).
+/// Throws InputError (key "memory-limit") when none fits.
 ZeroBubbleOrder zero_bubble_heuristic(const ZeroBubbleProblem& problem);
 
 }  // namespace orrery::schedules

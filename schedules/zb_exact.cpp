@@ -1,6 +1,7 @@
 #include "schedules/zb_exact.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <utility>
 
@@ -42,8 +43,8 @@ bool dominates(const Partial& a, const Partial& b) {
 
 class Search {
   public:
-    Search(const ZeroBubbleProblem& problem, ZeroBubbleOrder start, std::size_t most)
-        : problem_(problem), p_(problem.devices), m_(problem.micro_batches), most_(most) {
+    Search(const ZeroBubbleProblem& problem, ZeroBubbleOrder start, const ExactLimits& limits)
+        : problem_(problem), p_(problem.devices), m_(problem.micro_batches), limits_(limits) {
         result_.best = std::move(start);
         double first = 0;
         for (int stage = 0; stage < p_; ++stage) {
@@ -81,6 +82,13 @@ class Search {
                 if (may_run(counts, stage, kind) && !advance(counts, partial, stage, kind, next))
                     return false;
         return true;
+    }
+
+    bool time_is_up() const {
+        constexpr std::size_t kBetweenLooks = 1024;
+        if (!limits_.seconds || result_.partial % kBetweenLooks != 0) return false;
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count() >
+               *limits_.seconds;
     }
 
     static int column(ActionKind kind) {
@@ -126,7 +134,7 @@ class Search {
         for (const Partial& rival : rivals)
             if (dominates(rival, more)) return true;
         std::erase_if(rivals, [&](const Partial& rival) { return dominates(more, rival); });
-        if (++result_.partial > most_) return false;
+        if (++result_.partial > limits_.partial || time_is_up()) return false;
         more.step = steps_.size();
         steps_.push_back({partial.step, stage, kind});
         rivals.push_back(std::move(more));
@@ -170,7 +178,8 @@ class Search {
 
     const ZeroBubbleProblem& problem_;
     int p_, m_;
-    std::size_t most_;
+    ExactLimits limits_;
+    std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
     std::vector<double> first_start_;
     std::vector<Step> steps_;  ///< step 0 is the empty schedule
     ExactSearch result_;
@@ -179,8 +188,8 @@ class Search {
 }  // namespace
 
 ExactSearch zero_bubble_exact(const ZeroBubbleProblem& problem, ZeroBubbleOrder start,
-                              std::size_t most_partial) {
-    return Search(problem, std::move(start), most_partial).run();
+                              const ExactLimits& limits) {
+    return Search(problem, std::move(start), limits).run();
 }
 
 }  // namespace orrery::schedules

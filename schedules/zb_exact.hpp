@@ -24,9 +24,15 @@ struct ExactSearch {
     std::size_t partial = 0;  ///< partial schedules kept
 };
 
-/// Improves on `start` (of the heuristic). Keeps at most `most_partial` partial schedules: a limit on work
-/// and memory that, unlike a time limit, gives the same answer on every machine.
+struct ExactLimits {
+    /// Partial schedules kept: a limit on work and memory that, unlike a time limit, gives the same answer on
+    /// every machine.
+    std::size_t partial = 3'000'000;
+    std::optional<double> seconds = std::nullopt;
+};
+
+/// Improves on `start` (of the heuristic).
 ExactSearch zero_bubble_exact(const ZeroBubbleProblem& problem, ZeroBubbleOrder start,
-                              std::size_t most_partial = 3'000'000);
+                              const ExactLimits& limits = {});
 
 }  // namespace orrery::schedules

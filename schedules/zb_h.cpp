@@ -13,6 +13,8 @@ namespace orrery::schedules {
 std::vector<Action> split_backwards(const std::vector<Action>& joined, int delay) {
     std::vector<Action> order;
     std::vector<Action> pending;
+    order.reserve(joined.size() + joined.size() / 2);
+    pending.reserve(joined.size() / 2);
     std::size_t done = 0;
     for (Action action : joined) {
         if (action.kind != ActionKind::backward) {

@@ -9,12 +9,14 @@
 
 #include <algorithm>
 #include <array>
-#include <deque>
+#include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "core/error.hpp"
 #include "schedules/generators.hpp"
 #include "schedules/placement.hpp"
+#include "schedules/zb_v_fixed.hpp"
 
 namespace orrery::schedules {
 namespace {
@@ -30,8 +32,15 @@ struct VProblem {
     double released_at_backward = 0.5;
 };
 
+/// One action of a device: its kind and, in the lowest bit, the leg whose stage it belongs to. Those of a
+/// kind and leg are of the micro-batches 0, 1, ... in turn.
+using Step = std::uint8_t;
+constexpr Step step(ActionKind kind, int way) {
+    return static_cast<Step>(2 * static_cast<int>(kind) + way);
+}
+
 struct VOrder {
-    std::vector<std::vector<Action>> orders;
+    std::vector<std::vector<Step>> steps;
     double longest_bubble = 0;
     std::vector<double> bubbles;
 };
@@ -40,11 +49,12 @@ struct VOrder {
 class VScheduling {
   public:
     VScheduling(const VProblem& problem, bool fill_forwards, bool fill_backwards,
-                std::vector<double> approved)
+                std::vector<double> approved, double give_up)
         : problem_(problem),
           fill_forwards_(fill_forwards),
           fill_backwards_(fill_backwards),
           approved_(std::move(approved)),
+          give_up_(give_up),
           p_(problem.devices),
           m_(problem.micro_batches),
           devices_(problem.devices) {
@@ -52,18 +62,24 @@ class VScheduling {
         for (auto* legs : {&forward_end_, &backward_end_})
             for (auto& leg : *legs) leg.assign(size, kNotRun);
         most_approved_ = approved_.empty() ? -1 : *std::max_element(approved_.begin(), approved_.end());
+        for (Device& device : devices_) {
+            device.steps.reserve(std::size_t{6} * m_);
+            device.weights.reserve(std::size_t{2} * m_);
+        }
     }
 
+    /// Nothing where no W makes room for what comes next, or a device's bubbles reach `give_up`.
     std::optional<VOrder> run() {
         warm_up();
         for (int round = 0; round < 2 * m_; ++round) {
+            if (longest_bubble_ >= give_up_) return std::nullopt;
             if (!round_backwards()) return std::nullopt;
             if (!round_forwards()) return std::nullopt;
         }
         VOrder order;
         for (int device = 0; device < p_; ++device) {
-            while (!devices_[device].pending.empty()) put_weight(device);
-            order.orders.push_back(std::move(devices_[device].order));
+            while (devices_[device].pending()) put_weight(device);
+            order.steps.push_back(std::move(devices_[device].steps));
             order.bubbles.push_back(devices_[device].bubble);
         }
         order.longest_bubble = longest_bubble_;
@@ -76,12 +92,14 @@ class VScheduling {
         double clock = 0;
         double memory = 0;
         double bubble = 0;
-        std::deque<Action> pending;  ///< W to be done
-        std::vector<Action> order;
+        std::vector<Step> weights;  ///< W of the Bs so far
+        std::size_t weights_done = 0;
+        std::vector<Step> steps;
+
+        bool pending() const { return weights_done < weights.size(); }
     };
 
     std::size_t at(int device, int k) const { return static_cast<std::size_t>(device) * m_ + k; }
-    int stage(int way, int device) const { return way == 0 ? device : 2 * p_ - 1 - device; }
     /// The device whose action of the same leg comes before this one's; -1: none. Leg 0 runs down the devices
     /// and leg 1 back, for the forwards as for the gradients, which start at the last stage on device 0.
     int upstream(int way, int device) const {
@@ -112,7 +130,7 @@ class VScheduling {
         advance(device, arrival(forward_end_, way, device, k), problem_.forward);
         forward_end_[way][at(device, k)] = d.clock;
         d.memory += 1;
-        d.order.push_back({ActionKind::forward, k, stage(way, device)});
+        d.steps.push_back(step(ActionKind::forward, way));
         ++d.forwards[way];
     }
     /// `leg` 0 is the first backward of a micro-batch on the device: of the stage on the way up.
@@ -122,17 +140,15 @@ class VScheduling {
         advance(device, arrival(backward_end_, leg, device, k), problem_.backward);
         backward_end_[leg][at(device, k)] = d.clock;
         d.memory -= problem_.released_at_backward;
-        const int own = stage(1 - leg, device);
-        d.order.push_back({ActionKind::backward_input, k, own});
-        d.pending.push_back({ActionKind::backward_weight, k, own});
+        d.steps.push_back(step(ActionKind::backward_input, 1 - leg));
+        d.weights.push_back(step(ActionKind::backward_weight, 1 - leg));
         ++d.backwards[leg];
     }
     void put_weight(int device) {
         Device& d = devices_[device];
         advance(device, 0, problem_.weight);
         d.memory -= 1 - problem_.released_at_backward;
-        d.order.push_back(d.pending.front());
-        d.pending.pop_front();
+        d.steps.push_back(d.weights[d.weights_done++]);
     }
 
     void warm_up() {
@@ -168,7 +184,7 @@ class VScheduling {
     bool make_room(int device, double needed) {
         Device& d = devices_[device];
         while (d.memory + needed > problem_.memory_limit + 1e-9) {
-            if (d.pending.empty()) return false;
+            if (!d.pending()) return false;
             put_weight(device);
         }
         return true;
@@ -183,25 +199,25 @@ class VScheduling {
     /// Ws while the device would wait for `arrival`, and one that overruns it where the wait is too long.
     void fill_wait(int device, double arrival, bool has_upstream, bool may_overrun) {
         Device& d = devices_[device];
-        while (has_upstream && !d.pending.empty() && arrival >= d.clock + problem_.weight) put_weight(device);
-        if (!d.pending.empty() && may_overrun && arrival - d.clock > tolerated(device)) put_weight(device);
+        while (has_upstream && d.pending() && arrival >= d.clock + problem_.weight) put_weight(device);
+        if (d.pending() && may_overrun && arrival - d.clock > tolerated(device)) put_weight(device);
     }
 
     bool round_backwards() {
         for (int device = 0; device < p_; ++device)
             if (!make_room(device, -problem_.released_at_backward)) return false;
-        std::vector<std::pair<int, int>> turns;  // (device, leg), first the gradients' second legs
-        std::vector<std::pair<int, int>> first_legs;
+        turns_.clear();
+        first_legs_.clear();
         for (int device = 0; device < p_; ++device) {
             const Device& d = devices_[device];
             const bool second =
                 d.backwards[1] < d.backwards[0] && (device == p_ - 1 || d.backwards[0] >= m_ ||
                                                     backward_end_[1][at(device + 1, d.backwards[1])] >= 0);
-            (second ? turns : first_legs).emplace_back(device, second ? 1 : 0);
+            (second ? turns_ : first_legs_).emplace_back(device, second ? 1 : 0);
         }
-        std::reverse(turns.begin(), turns.end());
-        turns.insert(turns.end(), first_legs.begin(), first_legs.end());
-        for (const auto& [device, leg] : turns) {
+        std::reverse(turns_.begin(), turns_.end());
+        turns_.insert(turns_.end(), first_legs_.begin(), first_legs_.end());
+        for (const auto& [device, leg] : turns_) {
             const bool has_upstream = upstream(leg, device) >= 0;
             fill_wait(device, arrival(backward_end_, leg, device, devices_[device].backwards[leg]),
                       has_upstream, leg == 1 || fill_backwards_);
@@ -236,9 +252,12 @@ class VScheduling {
     bool fill_forwards_, fill_backwards_;
     std::vector<double> approved_;  ///< bubbles of the pass before, which set how long a wait is tolerated
     double most_approved_ = -1;
+    double give_up_;
     int p_, m_;
     std::vector<Device> devices_;
     double longest_bubble_ = 0;
+    std::vector<std::pair<int, int>> turns_;  ///< of a round: (device, leg), the gradients' second legs first
+    std::vector<std::pair<int, int>> first_legs_;
     std::array<std::vector<double>, 2> forward_end_, backward_end_;
 };
 
@@ -247,11 +266,22 @@ std::optional<VOrder> best_pass(const VProblem& problem, bool fill_forwards, boo
     std::optional<VOrder> best;
     std::vector<double> approved;
     while (true) {
-        auto order = VScheduling(problem, fill_forwards, fill_backwards, approved).run();
-        if (!order || (best && order->longest_bubble >= best->longest_bubble)) return best;
+        const double give_up = best ? best->longest_bubble : std::numeric_limits<double>::infinity();
+        auto order = VScheduling(problem, fill_forwards, fill_backwards, approved, give_up).run();
+        if (!order || order->longest_bubble >= give_up) return best;
         approved = order->bubbles;
         best = std::move(order);
     }
+}
+
+std::vector<Action> actions_of(const std::vector<Step>& steps, int devices, int device) {
+    std::vector<Action> actions;
+    actions.reserve(steps.size());
+    std::array<int, step(ActionKind::backward_weight, 1) + 1> done{};
+    for (const Step each : steps)
+        actions.push_back({static_cast<ActionKind>(each / 2), done[each]++,
+                           each % 2 == 0 ? device : 2 * devices - 1 - device});
+    return actions;
 }
 
 }  // namespace
@@ -261,6 +291,10 @@ Schedule zb_v(const PipelineShape& shape) {
     require_chunks("zb-v", shape, 2);
     require_whole_sequences("zb-v", shape);
     schedule.placement = {wave_placement(shape.devices, 2)};
+    if (require_variant("zb-v", shape, {"search", "fixed"}) == "fixed") {
+        schedule.orders = zb_v_fixed_orders(shape);
+        return schedule;
+    }
     const VProblem problem{.devices = shape.devices,
                            .micro_batches = shape.micro_batches,
                            .forward = shape.forward_time / 2,
@@ -272,6 +306,7 @@ Schedule zb_v(const PipelineShape& shape) {
     std::optional<VOrder> best;
     for (const bool fill_backwards : {true, false})
         for (const bool fill_forwards : {true, false}) {
+            if (best && best->longest_bubble <= 0) break;  // none is shorter
             auto order = best_pass(problem, fill_forwards, fill_backwards);
             if (order && (!best || order->longest_bubble < best->longest_bubble)) best = std::move(order);
         }
@@ -279,7 +314,8 @@ Schedule zb_v(const PipelineShape& shape) {
         throw InputError(
             {}, "memory-limit",
             fmt::format("no ZB-V order fits into {} micro-batch activations", problem.memory_limit / 2));
-    schedule.orders = std::move(best->orders);
+    for (int device = 0; device < shape.devices; ++device)
+        schedule.orders[device] = actions_of(best->steps[device], shape.devices, device);
     return schedule;
 }
 
