@@ -2,7 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
+
 namespace orrery::sim {
+
+double TrafficMatrix::mean_sent() const {
+    return members == 0 ? 0 : std::accumulate(bytes.begin(), bytes.end(), 0.0) / members;
+}
 
 std::string describe(const Program& program, RankId rank, TaskId task) {
     const RankProgram& tasks = program.program_of(rank);
@@ -77,6 +83,8 @@ std::string_view to_string(CollectiveKind kind) {
             return "reduce";
         case CollectiveKind::all_to_all:
             return "all-to-all";
+        case CollectiveKind::all_to_all_v:
+            return "all-to-all-v";
         case CollectiveKind::gather:
             return "gather";
         case CollectiveKind::scatter:

@@ -62,6 +62,7 @@ enum class CollectiveKind : std::uint8_t {
     broadcast,
     reduce,
     all_to_all,
+    all_to_all_v,
     gather,
     scatter,
     send_recv,
@@ -76,9 +77,26 @@ struct KernelSequence {
     bool operator==(const KernelSequence&) const = default;
 };
 
+/// What each member of an all-to-all-v sends to each other. Members are numbered as in the collective's
+/// Group; what a member keeps (the diagonal) moves over no link.
+struct TrafficMatrix {
+    std::uint32_t members = 0;
+    std::vector<double> bytes;  ///< [from * members + to], >= 0
+
+    [[nodiscard]] double at(std::uint32_t from, std::uint32_t to) const {
+        return bytes[static_cast<std::size_t>(from) * members + to];
+    }
+    /// Collective::bytes: what a member sends on average, what it keeps included. 0 of no members.
+    [[nodiscard]] double mean_sent() const;
+    bool operator==(const TrafficMatrix&) const = default;
+};
+
+inline constexpr std::uint32_t kNoMatrix = 0xFFFFFFFF;
+
 /// One operation of a communicator. `bytes` is the size of the full buffer: of the input of an all-reduce,
 /// broadcast or send; of the gathered output of an all-gather; of the input of a reduce-scatter; of what one
-/// rank sends to all others together (its own share included) in an all-to-all.
+/// rank sends to all others together (its own share included) in an all-to-all; the mean of that over the
+/// ranks in an all-to-all-v, whose matrix says how it is divided.
 struct Collective {
     CollectiveKind kind = CollectiveKind::all_reduce;
     double bytes = 0;
@@ -86,6 +104,8 @@ struct Collective {
     std::uint32_t group = 0;
     /// Host operations needed to issue it (see Kernel::host_operations).
     double host_operations = 0;
+    /// Of an all-to-all-v: index into Program::matrices. kNoMatrix for all others.
+    std::uint32_t matrix = kNoMatrix;
     bool operator==(const Collective&) const = default;
 };
 
@@ -185,6 +205,7 @@ struct Program {
     std::vector<std::uint64_t> first_task;  ///< [rank+1] prefix sums of task counts; last = number of tasks
     std::vector<Communicator> communicators;
     std::vector<Group> groups;
+    std::vector<TrafficMatrix> matrices;  ///< of all-to-all-v
     std::vector<Work> works;
     std::vector<std::string> names;  ///< of tasks, for reports
 
@@ -195,8 +216,9 @@ struct Program {
 };
 
 /// Checks the rules above that need no simulation: indices in range, each communicator's operations complete
-/// and the same work on all members, send/recv communicators of two. Throws SimulationError naming ranks and
-/// tasks.
+/// and the same work on all members, send/recv communicators of two, the matrix of an all-to-all-v as large
+/// as its group (and, where all the group is simulated, the communicator's members in the group's order).
+/// Throws SimulationError naming ranks and tasks.
 void validate(const Program& program);
 
 /// "rank 3 (device 24), stream pp_recv, task 17: recv forward mb 2": how messages and reports name a task.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <string>
 #include <tuple>
@@ -46,7 +47,31 @@ class Validation {
             const auto* collective = std::get_if<Collective>(&program.works[i]);
             if (collective != nullptr && collective->group >= program.groups.size())
                 fail(fmt::format("work {}: group {} does not exist", i, collective->group));
+            if (collective != nullptr) check_matrix(i, *collective);
         }
+    }
+
+    void check_matrix(std::size_t work, const Collective& collective) const {
+        if (collective.kind != CollectiveKind::all_to_all_v) {
+            if (collective.matrix != kNoMatrix)
+                fail(fmt::format("work {}: only an all-to-all-v has a matrix", work));
+            return;
+        }
+        if (collective.matrix >= program.matrices.size())
+            fail(fmt::format("work {}: an all-to-all-v whose matrix does not exist", work));
+        const TrafficMatrix& matrix = program.matrices[collective.matrix];
+        const std::size_t members = program.groups[collective.group].devices.size();
+        if (matrix.members != members || matrix.bytes.size() != members * members)
+            fail(fmt::format("work {}: matrix {} has {} entries for {} members, its group has {} devices",
+                             work, collective.matrix, matrix.bytes.size(), matrix.members, members));
+        for (const double bytes : matrix.bytes)
+            if (!(bytes >= 0 && std::isfinite(bytes)))
+                fail(fmt::format("work {}: matrix {} has an entry of {} bytes", work, collective.matrix,
+                                 bytes));
+        const double mean = matrix.mean_sent();
+        if (std::abs(collective.bytes - mean) > 1e-6 * std::max(mean, 1.0))
+            fail(fmt::format("work {}: an all-to-all-v of {} bytes, but its matrix has {} a member", work,
+                             collective.bytes, mean));
     }
 
     void check_arrays(std::size_t index) const {
@@ -205,7 +230,26 @@ class Validation {
             if (collective != nullptr && collective->kind == CollectiveKind::send_recv && !two)
                 fail(fmt::format("communicator '{}': a send-recv among {} members", communicator.name,
                                  communicator.members.size()));
+            if (collective != nullptr && collective->kind == CollectiveKind::all_to_all_v)
+                check_order(communicator, *collective);
         }
+    }
+
+    /// Rows of the matrix are members of the communicator, in the group's order if all of them are simulated.
+    /// The group may be that of another copy of the rank program: the same devices, shifted.
+    void check_order(const Communicator& communicator, const Collective& collective) const {
+        const std::vector<std::uint32_t>& devices = program.groups[collective.group].devices;
+        if (devices.size() != communicator.members.size()) return;
+        const std::uint32_t first = program.ranks[communicator.members.front()()].device;
+        const bool same = std::ranges::equal(
+            communicator.members, devices, {},
+            [&](RankId rank) { return program.ranks[rank()].device - first; },
+            [&](std::uint32_t device) { return device - devices.front(); });
+        if (!same)
+            fail(
+                fmt::format("communicator '{}': its members do not stand in the order of the group of an "
+                            "all-to-all-v",
+                            communicator.name));
     }
 
     const Program& program;

@@ -17,17 +17,17 @@ std::vector<AttentionImplementation> substitutes(AttentionImplementation wanted)
     using enum AttentionImplementation;
     switch (wanted) {
         case flash1:
-            return {flash1, triton, flash2, cudnn, flash3};
+            return {flash1, triton, flash2, cudnn, flash3, unfused};
         case triton:
-            return {triton, flash1, flash2, cudnn, flash3};
+            return {triton, flash1, flash2, cudnn, flash3, unfused};
         case flash3:
         case cudnn:
-            return {wanted, cudnn, flash3, flash2, flash1, triton};
+            return {wanted, cudnn, flash3, flash2, flash1, triton, unfused};
         case flash2:
         case unfused:
             break;
     }
-    return {flash2, cudnn, flash1, triton, flash3};
+    return {flash2, cudnn, flash1, triton, flash3, unfused};
 }
 
 AttentionModel interpolate(const AttentionModel& a, const AttentionModel& b, double head_dim) {

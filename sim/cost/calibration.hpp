@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "models/kernel.hpp"
+#include "sim/cost/gemm_lattice.hpp"
 
 namespace orrery::sim {
 
@@ -60,6 +61,7 @@ struct GemmModel {
     std::array<double, 3> layout = {1, 1, 1};  ///< time multipliers: tn, nn, nt
     /// Time multiplier where a dimension that must be contiguous is a multiple of only 4, 2, 1 elements.
     std::array<double, 3> unaligned = {1, 1, 1};
+    GemmLattice lattice;  ///< measured corrections to the formula, where they help
     Range flops;
     FitQuality quality;
     Provenance provenance;
@@ -125,6 +127,8 @@ inline constexpr std::size_t kMemoryFamilies = 6;
 struct Calibration {
     std::string gpu;      ///< name of a GPU of the topology zoo
     std::string summary;  ///< one paragraph for the reader
+    /// Recorded runs that something here was fitted to: never to be shown as validation.
+    std::vector<std::string> runs;
     std::map<Precision, GemmModel> gemm;
     std::map<Precision, GroupedGemmModel> grouped_gemm;
     std::vector<AttentionModel> attention;

@@ -25,10 +25,17 @@ inline const Names<Precision>& precision_names() {
     return names;
 }
 
+inline const Names<GemmLayout>& layout_names() {
+    static const Names<GemmLayout> names{
+        {"tn", GemmLayout::tn}, {"nn", GemmLayout::nn}, {"nt", GemmLayout::nt}};
+    return names;
+}
+
 inline const Names<AttentionImplementation>& attention_names() {
     using enum AttentionImplementation;
-    static const Names<AttentionImplementation> names{
-        {"flash1", flash1}, {"flash2", flash2}, {"flash3", flash3}, {"cudnn", cudnn}, {"triton", triton}};
+    static const Names<AttentionImplementation> names{{"flash1", flash1}, {"flash2", flash2},
+                                                      {"flash3", flash3}, {"cudnn", cudnn},
+                                                      {"triton", triton}, {"unfused", unfused}};
     return names;
 }
 

@@ -49,6 +49,19 @@ std::string quality(const FitQuality& q, const std::string& indent) {
     return out;
 }
 
+std::string lattice(const GemmLattice& l, const std::string& indent) {
+    if (l.reach <= 0 || l.points.empty()) return "";
+    std::string out =
+        indent + "lattice:\n" + indent + "  reach: " + number(l.reach) + "\n" + indent + "  points:\n";
+    for (const GemmPoint& p : l.points) {
+        out += indent + "    - {layout: " + name_of(p.layout, layout_names()) +
+               ", accumulate: " + (p.accumulate ? "true" : "false") + ", batch: " + std::to_string(p.batch) +
+               ", m: " + std::to_string(p.m) + ", n: " + std::to_string(p.n) + ", k: " + std::to_string(p.k) +
+               ", ratio: " + number(p.ratio) + "}\n";
+    }
+    return out;
+}
+
 std::string write(const GemmModel& g) {
     const std::string in = "    ";
     std::string out = in + "tiles:\n";
@@ -62,7 +75,8 @@ std::string write(const GemmModel& g) {
         {"layout_nn", g.layout[1]},    {"layout_nt", g.layout[2]},           {"aligned_4", g.unaligned[0]},
         {"aligned_2", g.unaligned[1]}, {"aligned_1", g.unaligned[2]}};
     for (const auto& [key, value] : numbers) out += in + key + ": " + number(value) + "\n";
-    return out + range("flops", g.flops, in) + quality(g.quality, in) + provenance(g.provenance, in);
+    return out + lattice(g.lattice, in) + range("flops", g.flops, in) + quality(g.quality, in) +
+           provenance(g.provenance, in);
 }
 
 std::string write(const GroupedGemmModel& g) {
@@ -119,6 +133,10 @@ const std::string& to_string(AttentionImplementation implementation) {
 
 std::string to_yaml(const Calibration& c) {
     std::string out = "gpu: " + c.gpu + "\nsummary: " + quoted(c.summary) + "\n";
+    if (!c.runs.empty()) {
+        out += "runs:\n";
+        for (const std::string& run : c.runs) out += "  - " + quoted(run) + "\n";
+    }
     out += write_section("gemm", c.gemm) + write_section("grouped_gemm", c.grouped_gemm);
     if (!c.attention.empty()) out += "attention:\n";
     for (const AttentionModel& model : c.attention) out += write(model);

@@ -76,6 +76,40 @@ const schema::Table<GemmTile>& tile_table() {
     return table;
 }
 
+const schema::Table<GemmPoint>& point_table() {
+    using Field = schema::Field<GemmPoint>;
+    constexpr double kMost = 1e12;
+    static const schema::Table<GemmPoint> table{
+        "point",
+        "A measured product.",
+        {Field::choice("layout", &GemmPoint::layout, layout_names()).required(),
+         Field::boolean("accumulate", &GemmPoint::accumulate),
+         Field::integer("batch", &GemmPoint::batch).at_least(1).at_most(kMost),
+         Field::integer("m", &GemmPoint::m).at_least(1).at_most(kMost).required(),
+         Field::integer("n", &GemmPoint::n).at_least(1).at_most(kMost).required(),
+         Field::integer("k", &GemmPoint::k).at_least(1).at_most(kMost).required(),
+         Field::number("ratio", &GemmPoint::ratio)
+             .above(0)
+             .at_most(1000)
+             .required()
+             .describe("measured time / formula")}};
+    return table;
+}
+
+const schema::Table<GemmLattice>& lattice_table() {
+    using Field = schema::Field<GemmLattice>;
+    static const schema::Table<GemmLattice> table{
+        "lattice",
+        "Measured products between which the formula's error is interpolated.",
+        {Field::number("reach", &GemmLattice::reach)
+             .at_least(0)
+             .at_most(20)
+             .required()
+             .describe("how far a point speaks, in powers of two"),
+         Field::list("points", &GemmLattice::points, point_table()).required()}};
+    return table;
+}
+
 const schema::Table<GemmModel>& gemm_table() {
     using Field = schema::Field<GemmModel>;
     const auto layout = [](std::size_t i) {
@@ -116,6 +150,7 @@ const schema::Table<GemmModel>& gemm_table() {
          Field::number("aligned_4", unaligned(0)).at_least(1).at_most(100).describe("multiples of 4 only"),
          Field::number("aligned_2", unaligned(1)).at_least(1).at_most(100).describe("multiples of 2 only"),
          Field::number("aligned_1", unaligned(2)).at_least(1).at_most(100).describe("odd dimensions"),
+         Field::table("lattice", &GemmModel::lattice, lattice_table()).describe("measured corrections"),
          Field::table("flops", &GemmModel::flops, range_table()).describe("range of the samples"),
          Field::table("quality", &GemmModel::quality, quality_table()).describe("how well it fits"),
          Field::table("provenance", &GemmModel::provenance, provenance_table()).required()}};
@@ -233,6 +268,7 @@ const schema::Table<HostModel>& host_table() {
 struct File {
     std::string gpu;
     std::string summary;
+    std::vector<std::string> runs;
     std::map<std::string, GemmModel> gemm;
     std::map<std::string, GroupedGemmModel> grouped_gemm;
     std::vector<AttentionModel> attention;
@@ -264,6 +300,7 @@ const schema::Table<File>& file_table() {
         "What one GPU's kernels cost.",
         {Field::text("gpu", &File::gpu).required().describe("name of a GPU of the topology zoo"),
          Field::text("summary", &File::summary).describe("for the reader"),
+         Field::list("runs", &File::runs).describe("recorded runs that something was fitted to"),
          Field::map("gemm", &File::gemm, gemm_table()).required().describe("by precision"),
          Field::map("grouped_gemm", &File::grouped_gemm, grouped_table()).describe("by precision"),
          Field::list("attention", &File::attention, attention_table()),
@@ -316,6 +353,7 @@ Calibration parse_calibration(const std::string& text, const std::string& file) 
     Calibration out;
     out.gpu = std::move(read.gpu);
     out.summary = std::move(read.summary);
+    out.runs = std::move(read.runs);
     out.gemm = by_precision(std::move(read.gemm), root.find("gemm"), "gemm");
     out.grouped_gemm = by_precision(std::move(read.grouped_gemm), root.find("grouped_gemm"), "grouped_gemm");
     out.attention = std::move(read.attention);

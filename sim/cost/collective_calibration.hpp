@@ -18,6 +18,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/cost/forced_collectives.hpp"
+
 namespace orrery::sim {
 
 /// NCCL's wire protocols: LL sends 4 bytes of flag with 4 of data, LL128 8 with 120, Simple none but waits
@@ -70,9 +72,11 @@ struct CollectiveCalibration {
     double network_start_s = 0;  ///< once a collective on several nodes: the host threads that drive the NICs
     AlgorithmCalibration ring{};
     AlgorithmCalibration tree{};
-    AlgorithmCalibration direct{};  ///< send/recv; start_s and shares also of pairwise exchanges
-    double peer_s = 0;              ///< pairwise: added for each peer
+    AlgorithmCalibration direct{};  ///< send/recv and exchanges; also of the algorithms that are not NCCL's
+    double peer_s = 0;              ///< direct: added for each peer
     NvlsCalibration nvls;
+
+    ForcedCollectives forced{};  ///< of the job, not of the measurements: never written to a file
 
     double fitted_least_bytes = 0;  ///< range of the samples
     double fitted_most_bytes = 0;

@@ -1,26 +1,42 @@
 #include "sim/cost/collective_cost.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cmath>
 
 #include "core/error.hpp"
 #include "core/nearest_name.hpp"
 #include "sim/cost/collectives/algorithm.hpp"
+#include "sim/cost/collectives/all_to_all_v.hpp"
 
 namespace orrery::sim {
 namespace {
 
 constexpr std::array kAlgorithms{
-    CollectiveAlgorithm{"ring", ring_time},         CollectiveAlgorithm{"tree", tree_time},
-    CollectiveAlgorithm{"nvls", nvls_time},         CollectiveAlgorithm{"nvls-tree", nvls_tree_time},
-    CollectiveAlgorithm{"pairwise", pairwise_time}, CollectiveAlgorithm{"direct", direct_time},
+    CollectiveAlgorithm{"ring", true, ring_time},
+    CollectiveAlgorithm{"tree", true, tree_time},
+    CollectiveAlgorithm{"nvls", true, nvls_time},
+    CollectiveAlgorithm{"nvls-tree", true, nvls_tree_time},
+    CollectiveAlgorithm{"direct", true, direct_time},
+    CollectiveAlgorithm{"direct", false, grouped_time},
+    CollectiveAlgorithm{"pairwise", false, pairwise_time},
+    CollectiveAlgorithm{"halving-doubling", false, halving_doubling_time},
+    CollectiveAlgorithm{"bruck", false, bruck_time},
+    CollectiveAlgorithm{"dissemination", false, dissemination_time},
+    CollectiveAlgorithm{"hierarchical", false, hierarchical_time},
+    CollectiveAlgorithm{"relay", false, relay_time},
+    CollectiveAlgorithm{"sharp", false, sharp_time},
 };
 
 constexpr std::array kKinds{
-    CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
-    CollectiveKind::broadcast,  CollectiveKind::reduce,     CollectiveKind::all_to_all,
-    CollectiveKind::gather,     CollectiveKind::scatter,    CollectiveKind::send_recv,
-    CollectiveKind::barrier,
+    CollectiveKind::all_reduce,   CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
+    CollectiveKind::broadcast,    CollectiveKind::reduce,     CollectiveKind::all_to_all,
+    CollectiveKind::all_to_all_v, CollectiveKind::gather,     CollectiveKind::scatter,
+    CollectiveKind::send_recv,    CollectiveKind::barrier,
 };
 
 void check_names(const CollectiveChoice& choice) {
@@ -41,6 +57,39 @@ void check_links(CollectiveKind kind, const GroupPlacement& group) {
     if (!group.one_node() && group.network_bandwidth <= 0) throw SimulationError("the nodes have no NICs");
 }
 
+/// The caller's choice, and where it leaves something open, what the job forces.
+CollectiveChoice completed(CollectiveChoice choice, CollectiveKind kind, const ForcedCollectives& all) {
+    const ForcedCollective& forced = forced_for(all, kind);
+    if (choice.algorithm.empty()) choice.algorithm = forced.algorithm;
+    if (choice.protocol.empty()) choice.protocol = forced.protocol;
+    check_names(choice);
+    return choice;
+}
+
+/// "nvls LL does not do all-gather on 8 ranks of 2 nodes; expected ring Simple, ...".
+[[noreturn]] void refuse(const CollectiveChoice& choice, CollectiveKind kind, const GroupPlacement& group,
+                         const std::vector<std::string>& able) {
+    throw InputError(
+        {}, fmt::format("collectives.{}", to_string(kind)),
+        fmt::format("{}{}{} does not do {} on {} ranks of {} node{}; expected one of {}", choice.algorithm,
+                    choice.algorithm.empty() ? "" : " ", choice.protocol, to_string(kind), group.ranks,
+                    group.nodes, group.nodes == 1 ? "" : "s", fmt::join(able, ", ")));
+}
+
+/// Algorithms that do it here under some protocol, or all of their protocols where one is asked for.
+std::vector<std::string> able_to(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                 const CollectiveCalibration& calibration) {
+    std::vector<std::string> able;
+    for (const CollectiveAlgorithm& algorithm : kAlgorithms) {
+        std::string protocols;
+        for (const Protocol protocol : kProtocols)
+            if (algorithm.time(kind, bytes, group, protocol, calibration))
+                protocols += fmt::format("{}{}", protocols.empty() ? "" : " or ", to_string(protocol));
+        if (!protocols.empty()) able.push_back(fmt::format("{} ({})", algorithm.name, protocols));
+    }
+    return able;
+}
+
 }  // namespace
 
 std::span<const CollectiveAlgorithm> collective_algorithms() {
@@ -48,8 +97,8 @@ std::span<const CollectiveAlgorithm> collective_algorithms() {
 }
 
 CollectiveCost price_placed(CollectiveKind kind, double bytes, const GroupPlacement& group,
-                            const CollectiveCalibration& calibration, const CollectiveChoice& choice) {
-    check_names(choice);
+                            const CollectiveCalibration& calibration, const CollectiveChoice& asked) {
+    const CollectiveChoice choice = completed(asked, kind, calibration.forced);
     if (group.ranks < 2) return {};
     check_links(kind, group);
     constexpr double barrier_bytes = 4;  // NCCL users' barrier: an all-reduce of one element
@@ -59,7 +108,7 @@ CollectiveCost price_placed(CollectiveKind kind, double bytes, const GroupPlacem
     Protocol fastest_protocol = Protocol::simple;
     double least = 0;
     for (const CollectiveAlgorithm& algorithm : kAlgorithms) {
-        if (!choice.algorithm.empty() && algorithm.name != choice.algorithm) continue;
+        if (choice.algorithm.empty() ? !algorithm.nccl : algorithm.name != choice.algorithm) continue;
         for (const Protocol protocol : kProtocols) {
             if (!choice.protocol.empty() && to_string(protocol) != choice.protocol) continue;
             const auto time = algorithm.time(kind, size, group, protocol, calibration);
@@ -69,10 +118,7 @@ CollectiveCost price_placed(CollectiveKind kind, double bytes, const GroupPlacem
             least = *time;
         }
     }
-    if (!fastest)
-        throw InputError({}, "algorithm",
-                         choice.algorithm + " " + choice.protocol + " does not do " +
-                             std::string(to_string(kind)) + " on this group");
+    if (!fastest) refuse(choice, kind, group, able_to(kind, size, group, calibration));
     return {least, std::string(fastest->name), std::string(to_string(fastest_protocol))};
 }
 
@@ -89,6 +135,29 @@ CollectiveCost price_collective(CollectiveKind kind, double bytes, std::span<con
     return price_collective(kind, bytes, devices, cluster, calibration, CollectiveChoice{});
 }
 
+CollectiveCost price_all_to_all_v(const TrafficMatrix& matrix, std::span<const std::uint32_t> devices,
+                                  const topologies::Cluster& cluster,
+                                  const CollectiveCalibration& calibration, const CollectiveChoice& asked) {
+    const CollectiveChoice choice = completed(asked, CollectiveKind::all_to_all_v, calibration.forced);
+    if (matrix.members != devices.size())
+        throw SimulationError("an all-to-all-v of " + std::to_string(matrix.members) + " members on " +
+                              std::to_string(devices.size()) + " devices");
+    const GroupPlacement group = place_group(devices, cluster, choice.sharing_groups);
+    if (group.ranks < 2) return {};
+    check_links(CollectiveKind::all_to_all_v, group);
+    CollectiveCost least;
+    for (const Protocol protocol : kProtocols) {
+        if (!choice.protocol.empty() && to_string(protocol) != choice.protocol) continue;
+        if (!choice.algorithm.empty() && choice.algorithm != "direct") continue;
+        const auto time = all_to_all_v_time(matrix, devices, cluster, group, protocol, calibration);
+        if (!time || (!least.algorithm.empty() && *time >= least.time_s)) continue;
+        least = {*time, "direct", std::string(to_string(protocol))};
+    }
+    if (least.algorithm.empty())
+        refuse(choice, CollectiveKind::all_to_all_v, group, {"direct (LL or Simple)"});
+    return least;
+}
+
 double bus_bandwidth(CollectiveKind kind, double bytes, int ranks, double time_s) {
     if (time_s <= 0 || ranks < 2) return 0;
     const double part = (ranks - 1.0) / ranks;
@@ -98,6 +167,7 @@ double bus_bandwidth(CollectiveKind kind, double bytes, int ranks, double time_s
         case CollectiveKind::all_gather:
         case CollectiveKind::reduce_scatter:
         case CollectiveKind::all_to_all:
+        case CollectiveKind::all_to_all_v:
         case CollectiveKind::gather:
         case CollectiveKind::scatter:
             return part * bytes / time_s;
@@ -109,20 +179,32 @@ double bus_bandwidth(CollectiveKind kind, double bytes, int ranks, double time_s
 double message_count(CollectiveKind kind, std::string_view algorithm, const GroupPlacement& group) {
     const double n = group.ranks;
     if (n < 2) return 0;
-    const bool two_passes = kind == CollectiveKind::all_reduce || kind == CollectiveKind::barrier;
+    const double nodes = group.nodes;
+    const double r = group.most_per_node;
+    const bool exchange = kind == CollectiveKind::all_to_all || kind == CollectiveKind::all_to_all_v;
     const bool chain = kind == CollectiveKind::broadcast || kind == CollectiveKind::reduce;
-    if (algorithm == "ring") return chain ? n - 1 : (two_passes ? 2 : 1) * (n - 1) * n;
+    const bool rooted = chain || kind == CollectiveKind::gather || kind == CollectiveKind::scatter;
+    const double passes = kind == CollectiveKind::all_reduce || kind == CollectiveKind::barrier ? 2 : 1;
+    const double power = std::bit_floor(static_cast<unsigned>(group.ranks));
+    const double rounds = std::bit_width(static_cast<unsigned>(group.ranks - 1));
+    if (algorithm == "ring") return chain ? n - 1 : passes * (n - 1) * n;
     if (algorithm == "tree") return 2 * 2 * (n - 1);  // two trees, up and down
     if (algorithm == "nvls") return 2 * n;            // each rank's part, read and written
-    if (algorithm == "nvls-tree") return 2 * n + 2 * 2 * (group.nodes - 1.0) * group.most_per_node;
-    if (algorithm == "pairwise") return kind == CollectiveKind::all_to_all ? n * (n - 1) : n - 1;
-    return 1;  // direct
+    if (algorithm == "nvls-tree") return 2 * n + 2 * 2 * (nodes - 1) * r;
+    if (algorithm == "halving-doubling") return passes * power * std::log2(power) + 2 * (n - power);
+    if (algorithm == "bruck" || algorithm == "dissemination") return n * rounds;
+    if (algorithm == "hierarchical") return n * (exchange ? 1 : passes) * (r - 1 + nodes - 1);
+    if (algorithm == "relay") return n * ((r - 1) * nodes + nodes - 1);
+    if (algorithm == "sharp") return n * 2 * r;  // parts to their owners and back, and through the network
+    if (kind == CollectiveKind::send_recv) return 1;
+    return rooted ? n - 1 : passes * n * (n - 1);  // direct, pairwise
 }
 
 std::vector<std::string> collective_algorithm_names() {
     std::vector<std::string> names;
     names.reserve(kAlgorithms.size());
-    for (const CollectiveAlgorithm& algorithm : kAlgorithms) names.emplace_back(algorithm.name);
+    for (const CollectiveAlgorithm& algorithm : kAlgorithms)
+        if (names.empty() || names.back() != algorithm.name) names.emplace_back(algorithm.name);
     return names;
 }
 

@@ -19,9 +19,8 @@ namespace orrery::sim {
 /// The chosen way and its time.
 struct CollectiveCost {
     double time_s = 0;
-    std::string
-        algorithm;  ///< "ring", "tree", "nvls", "nvls-tree", "pairwise", "direct"; empty: nothing to do
-    std::string protocol;  ///< "LL", "LL128", "Simple"
+    std::string algorithm;  ///< one of collective_algorithm_names(); empty: nothing to do
+    std::string protocol;   ///< "LL", "LL128", "Simple"
 };
 
 /// What a user forces. Empty names leave the choice to the model.
@@ -31,10 +30,14 @@ struct CollectiveChoice {
     int sharing_groups = 0;  ///< groups that share a node's NICs at once; 0: see group_placement.hpp
 };
 
-/// Time of `kind` over `devices` (global device numbers in any order; their nodes decide the links used).
-/// `bytes` as in sim/program.hpp's Collective. The fastest algorithm and protocol by the model, as NCCL's
-/// tuner does. Zero for a group of one. Throws SimulationError for a device outside of the cluster or named
-/// twice, a send_recv of more than two, or a group that no link joins.
+/// The tuner chooses among ring, tree, nvls, nvls-tree and direct, as NCCL does; the others
+/// (halving-doubling, bruck, pairwise, hierarchical, relay, sharp, dissemination, and direct for what is no
+/// exchange) are priced when forced.
+///
+/// Time of `kind` (any but an all-to-all-v) over `devices` (global device numbers in any order; their nodes
+/// decide the links used). `bytes` as in sim/program.hpp's Collective. The fastest algorithm and protocol by
+/// the model, as NCCL's tuner does. Zero for a group of one. Throws SimulationError for a device outside of
+/// the cluster or named twice, a send_recv of more than two, or a group that no link joins.
 CollectiveCost price_collective(CollectiveKind kind, double bytes, std::span<const std::uint32_t> devices,
                                 const topologies::Cluster& cluster, const CollectiveCalibration& calibration);
 
@@ -48,8 +51,17 @@ CollectiveCost price_collective(CollectiveKind kind, double bytes, std::span<con
 CollectiveCost price_placed(CollectiveKind kind, double bytes, const GroupPlacement& group,
                             const CollectiveCalibration& calibration, const CollectiveChoice& choice = {});
 
+/// Time of the all-to-all-v of `matrix` over `devices`, in the matrix's order (see
+/// collectives/all_to_all_v.hpp). Algorithm "direct", no other. Throws as price_collective does, and
+/// SimulationError when the matrix is not of as many members.
+CollectiveCost price_all_to_all_v(const TrafficMatrix& matrix, std::span<const std::uint32_t> devices,
+                                  const topologies::Cluster& cluster,
+                                  const CollectiveCalibration& calibration,
+                                  const CollectiveChoice& choice = {});
+
 /// Bus bandwidth as nccl-tests defines it (its doc/PERFORMANCE.md): bytes / time times 2(n-1)/n for
-/// all-reduce, (n-1)/n for all-gather, reduce-scatter and all-to-all, 1 otherwise.
+/// all-reduce, (n-1)/n for all-gather, reduce-scatter and all-to-all (of an all-to-all-v by its mean), 1
+/// otherwise.
 double bus_bandwidth(CollectiveKind kind, double bytes, int ranks, double time_s);
 
 /// Messages between ranks that the algorithm sends: each part's hop counts once (a ring: passes x (n - 1) x

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "core/error.hpp"
 
@@ -69,12 +70,10 @@ double soft_maximum(double a, double b, double c) {
 }
 
 /// Tensor cores want rows that start at 16-byte boundaries. Elements of alignment of the contiguous
-/// dimensions: k of both operands in tn, m or n where an operand is stored the other way, and n of the
-/// output.
+/// dimensions, column-major: k of both operands and m of the output in tn; m of an operand and of the output
+/// and k of the other in nn; m, n and m in nt.
 double alignment_factor(const Kernel& kernel, const GemmModel& model) {
-    std::int64_t dimensions = kernel.n;
-    if (kernel.layout == GemmLayout::tn || kernel.layout == GemmLayout::nn) dimensions |= kernel.k;
-    if (kernel.layout == GemmLayout::nt) dimensions |= kernel.m;
+    const std::int64_t dimensions = kernel.m | (kernel.layout == GemmLayout::nt ? kernel.n : kernel.k);
     const std::int64_t full = 16 / bytes_of(kernel.precision);
     if (dimensions % full == 0) return 1;
     if (dimensions % 4 == 0) return model.unaligned[0];
@@ -103,7 +102,11 @@ double grouped_gemm_time(const Kernel& kernel, const GroupedGemmModel& grouped, 
     if (p.m <= 0 || p.n <= 0 || p.k <= 0) return 0;
     const double traffic = (operand_bytes(p, kernel.precision) + output_bytes(p, kernel)) /
                            (device.memory_bandwidth * grouped.bandwidth);
-    const double compute = grouped.slowdown * (gemm_time(kernel, dense, device) - dense.fixed_s);
+    // A group's rows are its tokens: as many as were routed to it, wherever they are aligned. As a dense
+    // product they are its columns.
+    Kernel columns = kernel;
+    std::swap(columns.m, columns.n);
+    const double compute = grouped.slowdown * (gemm_time(columns, dense, device) - dense.fixed_s);
     return dense.fixed_s + p.batch * grouped.per_group_s + soft_maximum(compute, traffic, 0);
 }
 

@@ -30,7 +30,7 @@ struct GemmDevice {
 /// Seconds for `kernel` (kind gemm) on the device.
 double gemm_time(const Kernel& kernel, const GemmModel& model, const GemmDevice& device);
 
-/// Seconds for `kernel` (kind grouped_gemm: `batch` groups of m x n x k).
+/// Seconds for `kernel` (kind grouped_gemm: `batch` groups of m x n x k, m the tokens of each).
 double grouped_gemm_time(const Kernel& kernel, const GroupedGemmModel& grouped, const GemmModel& dense,
                          const GemmDevice& device);
 

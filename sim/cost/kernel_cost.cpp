@@ -46,7 +46,8 @@ const Model& model_for(const Kernel& kernel, const std::map<Precision, Model>& m
 void price_gemm(const Kernel& kernel, const Calibration& calibration, const topologies::Gpu& gpu,
                 KernelPrice& price) {
     const GemmModel& model = model_for(kernel, calibration.gemm, "GEMM", price);
-    price.device_s = gemm_time(kernel, model, gemm_device(gpu, kernel.precision));
+    price.device_s =
+        gemm_time(kernel, model, gemm_device(gpu, kernel.precision)) * lattice_ratio(kernel, model.lattice);
     check_range(price,
                 2.0 * static_cast<double>(kernel.batch * kernel.m) * static_cast<double>(kernel.n * kernel.k),
                 model.flops, "GEMM");

@@ -11,9 +11,11 @@ namespace {
 WorkCost price_collective_work(const Collective& work, const Program& program, const Calibration& kernels,
                                const CollectiveCalibration& collectives, const topologies::Cluster& cluster) {
     WorkCost cost;
+    const std::vector<std::uint32_t>& devices = program.groups[work.group].devices;
     cost.duration_s =
-        price_collective(work.kind, work.bytes, program.groups[work.group].devices, cluster, collectives)
-            .time_s;
+        work.kind == CollectiveKind::all_to_all_v
+            ? price_all_to_all_v(program.matrices.at(work.matrix), devices, cluster, collectives).time_s
+            : price_collective(work.kind, work.bytes, devices, cluster, collectives).time_s;
     const HostTime& call =
         work.kind == CollectiveKind::send_recv ? kernels.host.point_to_point : kernels.host.collective;
     cost.launch_s = work.host_operations * call.seconds;

@@ -6,9 +6,24 @@
 #include <cmath>
 #include <vector>
 
+#include "sim/engine/contention.hpp"
 #include "sim/engine/engine.hpp"
 
 namespace orrery::sim {
+
+ComputeSlowdown uniform_slowdown(double factor) {
+    ComputeSlowdown slowdown;
+    slowdown.fill(factor);
+    return slowdown;
+}
+
+bool holds_multiprocessors(const Program& program, const Work& work, StreamKind stream) {
+    const auto* collective = std::get_if<Collective>(&work);
+    return collective != nullptr && stream != StreamKind::tp &&
+           collective->kind != CollectiveKind::send_recv &&
+           program.groups[collective->group].devices.size() > 1;
+}
+
 namespace {
 
 constexpr int kMostReplays = 16;
@@ -18,12 +33,6 @@ struct Interval {
     double begin = 0;
     double end = 0;
 };
-
-bool holds_the_gpu(const Program& program, const Work& work) {
-    const auto* collective = std::get_if<Collective>(&work);
-    return collective != nullptr && collective->kind != CollectiveKind::send_recv &&
-           program.groups[collective->group].devices.size() > 1;
-}
 
 /// When the rank's collectives run, those of the tp stream left out, since they stand between kernels and
 /// move with them: disjoint intervals in order of time.
@@ -114,10 +123,16 @@ double stretch_rank(const Program& program, RankId rank, const Timeline& timelin
 }  // namespace
 
 Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown) {
-    Timeline timeline = replay(program, costs);
+    return replay_with_contention(program, costs, slowdown, {});
+}
+
+Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown,
+                                std::span<const double> added) {
+    Timeline timeline = replay(program, costs, added);
     if (slowdown <= 1) return timeline;
     std::vector<bool> holds;
-    for (const Work& work : program.works) holds.push_back(holds_the_gpu(program, work));
+    for (const Work& work : program.works)
+        holds.push_back(holds_multiprocessors(program, work, StreamKind::dp));
     std::vector<double> stretch(program.tasks(), 0);
     double damping = 1;
     double last_move = 0;
@@ -129,7 +144,13 @@ Timeline replay_with_contention(const Program& program, const WorkCosts& costs, 
         }
         if (change == 0) break;
         const double before = timeline.makespan();
-        timeline = replay(program, costs, stretch);
+        if (added.empty()) {
+            timeline = replay(program, costs, stretch);
+        } else {
+            std::vector<double> both(stretch);
+            for (std::size_t t = 0; t < both.size(); ++t) both[t] += added[t];
+            timeline = replay(program, costs, both);
+        }
         // Stages of a pipeline that delay each other make the step swing to and fro: half steps end that.
         const double move = timeline.makespan() - before;
         if (move * last_move < 0) damping = 0.5;

@@ -13,6 +13,7 @@
 
 #include <span>
 
+#include "sim/cost/forced_collectives.hpp"
 #include "sim/cost/work_cost.hpp"
 #include "sim/program.hpp"
 #include "sim/timeline.hpp"
@@ -34,14 +35,18 @@ Timeline replay(const Program& program, const WorkCosts& costs, std::span<const 
 /// itself (at most 16 times). `slowdown` 1: plain replay.
 Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown);
 
+/// The same with `added[task]` seconds (as `stretch` of replay) on top of what contention makes of the tasks.
+Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown,
+                                std::span<const double> added);
+
 /// The same program on SimGrid 3.32 (S4U): kernels and copies take their cost, but collectives are carried
-/// out as the messages of sim/engine/collective_steps.hpp over the links of sim/engine/network.hpp, which
-/// share them max-min fairly; the `duration_s` of a collective is not used, only what its `issue_to_end_s`
-/// says of the launch. See simgrid.cpp for the parameters. The program must not be folded: ExperimentError
-/// when a collective's group has devices that are not simulated. MissingCapability when Orrery was built
-/// without SimGrid. SimGrid's engine exists once per process; each call runs it in a process of its own, so
-/// calls may be repeated.
+/// out as the messages of sim/engine/collective_steps/ (see simgrid_plan.hpp for which) over the links of
+/// sim/engine/network.hpp, which share them max-min fairly; the `duration_s` of a collective is not used,
+/// only what its `issue_to_end_s` says of the launch. See simgrid.cpp for the parameters. The program must
+/// not be folded: ExperimentError when a collective's group has devices that are not simulated.
+/// MissingCapability when Orrery was built without SimGrid. SimGrid's engine exists once per process; each
+/// call runs it in a process of its own, so calls may be repeated.
 Timeline simulate_with_simgrid(const Program& program, const WorkCosts& costs,
-                               const topologies::Cluster& cluster);
+                               const topologies::Cluster& cluster, const ForcedCollectives& forced = {});
 
 }  // namespace orrery::sim

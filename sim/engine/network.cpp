@@ -1,67 +1,32 @@
 #include "sim/engine/network.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
 #include <set>
 
-#include "core/error.hpp"
-#include "topologies/fabric.hpp"
+#include "topologies/builders/builders.hpp"
 
 namespace orrery::sim {
 
-Network::Network(const topologies::Cluster& cluster) : on(cluster) {
-    const auto add = [this](const std::string& name, double bandwidth) {
-        all.push_back({name + " out", bandwidth});
-        all.push_back({name + " in", bandwidth});
-    };
-    const topologies::Node& node = on.node;
-    for (int d = 0; d < on.devices(); ++d) add(fmt::format("gpu {}", d), node.gpu_link_bandwidth);
-    first_nic = static_cast<std::uint32_t>(all.size());
-    for (int n = 0; n < on.nodes; ++n)
-        for (int i = 0; i < node.nics; ++i) add(fmt::format("node {} nic {}", n, i), node.nic_bandwidth);
-    first_leaf = static_cast<std::uint32_t>(all.size());
-    const int per_leaf = on.fabric.nodes_per_leaf;
-    if (per_leaf <= 0) return;
-    for (int l = 0; l * per_leaf < on.nodes; ++l)
-        add(fmt::format("leaf {}", l),
-            per_leaf * node.nics * node.nic_bandwidth / on.fabric.oversubscription);
+Network::Network(const topologies::Cluster& cluster)
+    : on(cluster), wires(std::make_shared<topologies::Graph>(topologies::build_graph(cluster))) {}
+
+NetworkLink Network::link(std::uint32_t index) const {
+    return {wires->link_name(index), wires->bandwidth(index), wires->latency_s(index), wires->tier(index)};
 }
 
-std::uint32_t Network::gpu(std::uint32_t device) const {
-    return 2 * device;
+const std::vector<NetworkLink>& Network::links() const {
+    std::call_once(named->once, [this] {
+        named->links.reserve(link_count());
+        for (std::uint32_t i = 0; i < link_count(); ++i) named->links.push_back(link(i));
+    });
+    return named->links;
 }
 
-std::uint32_t Network::nic(std::uint32_t device) const {
-    const auto gpus = static_cast<std::uint32_t>(on.node.gpus);
-    const auto nics = static_cast<std::uint32_t>(on.node.nics);
-    return first_nic + 2 * (device / gpus * nics + device % gpus * nics / gpus);
-}
-
-std::uint32_t Network::leaf(std::uint32_t device) const {
-    const int per_leaf = on.fabric.nodes_per_leaf;
-    return per_leaf <= 0 ? first_leaf
-                         : first_leaf + 2 * static_cast<std::uint32_t>(on.node_of(device) / per_leaf);
-}
-
-NetworkRoute Network::route(std::uint32_t from, std::uint32_t to) const {
-    const auto devices = static_cast<std::uint32_t>(on.devices());
-    if (from >= devices || to >= devices)
-        throw ExperimentError(fmt::format("the program uses device {}, but cluster {} has {} devices",
-                                          from >= devices ? from : to, on.name, devices));
-    if (from == to) return {};
-    if (on.node_of(from) == on.node_of(to)) {
-        if (on.node.gpu_link_bandwidth <= 0)
-            throw ExperimentError(fmt::format("node {} has no link between its GPUs", on.node.name));
-        return {on.node.gpu_link_latency_s, {gpu(from), gpu(to) + 1}};
-    }
-    if (on.node.nics <= 0 || on.node.nic_bandwidth <= 0)
-        throw ExperimentError(fmt::format("node {} has no network card to reach other nodes", on.node.name));
-    const int hops = topologies::switch_hops(on.fabric, on.node_of(from), on.node_of(to));
-    const double latency = 2 * on.node.nic_latency_s + hops * on.fabric.switch_latency_s;
-    if (leaf(from) == leaf(to)) return {latency, {nic(from), nic(to) + 1}};
-    return {latency, {nic(from), leaf(from), leaf(to) + 1, nic(to) + 1}};
+NetworkRoute Network::route(std::uint32_t from, std::uint32_t to, std::uint32_t channel) const {
+    NetworkRoute route;
+    wires->route(from, to, topologies::flow_of(from, to, channel), route.links);
+    route.latency_s = wires->latency_s(route.links);
+    return route;
 }
 
 std::vector<std::vector<std::uint32_t>> Network::rings(const std::vector<std::uint32_t>& devices) const {
@@ -77,14 +42,23 @@ std::vector<std::vector<std::uint32_t>> Network::rings(const std::vector<std::ui
                                           [&](std::uint32_t d) { return node(d) == node(devices[i]); });
         if (!together || !nodes.insert(node(devices[i])).second) return {devices};
     }
-    std::set<std::uint32_t> nics;
-    for (std::size_t i = 0; i < in_node; ++i) nics.insert(nic(devices[i]));
+    const topologies::Node& kind = on.node_at(devices[0]);
+    if (kind.ports() == 0) return {devices};
+    std::set<int> nics;
+    for (std::size_t i = 0; i < in_node; ++i) nics.insert(kind.port_of(on.place_in_node(devices[i])));
 
+    const topologies::FabricKind fabric = on.fabric.kind;
+    const bool on_rails = !on.custom && (fabric == topologies::FabricKind::rail_optimised ||
+                                         fabric == topologies::FabricKind::rail_only);
     std::vector<std::vector<std::uint32_t>> result;
     for (std::size_t ring = 0; ring < nics.size(); ++ring) {
         std::vector<std::uint32_t>& order = result.emplace_back();
         for (std::size_t i = 0; i < devices.size(); ++i)
             order.push_back(devices[i / in_node * in_node + (i + ring * in_node / nics.size()) % in_node]);
+        if (!on_rails) continue;
+        for (std::size_t second = in_node; second < order.size(); second += 2 * in_node)
+            std::reverse(order.begin() + static_cast<std::ptrdiff_t>(second),
+                         order.begin() + static_cast<std::ptrdiff_t>(second + in_node));
     }
     return result;
 }

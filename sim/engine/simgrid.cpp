@@ -14,15 +14,14 @@
 #include <csignal>
 #include <cstring>
 #include <exception>
-#include <set>
 #include <string>
 
 #include "core/error.hpp"
-#include "sim/engine/collective_steps.hpp"
 #include "sim/engine/deadlock.hpp"
 #include "sim/engine/engine.hpp"
 #include "sim/engine/packed_program.hpp"
 #include "sim/engine/simgrid_actors.hpp"
+#include "sim/engine/simgrid_plan.hpp"
 
 namespace orrery::sim {
 namespace {
@@ -60,56 +59,6 @@ class SharedResult {
     std::size_t bytes;
     void* memory = nullptr;
 };
-
-void add_routes(const Collective& collective, const std::vector<std::uint32_t>& ring, const Network& network,
-                Routes& routes) {
-    const auto add = [&](std::uint32_t from, std::uint32_t to) {
-        if (routes.count({from, to}) == 0) routes.emplace(std::pair{from, to}, network.route(from, to));
-    };
-    const auto n = static_cast<std::uint32_t>(ring.size());
-    for (std::uint32_t i = 0; i < n; ++i)
-        for (const Message& message : collective_steps(collective.kind, collective.bytes, n, i).messages) {
-            add(ring[i], ring[message.to]);
-            if (collective.kind == CollectiveKind::send_recv) add(ring[message.to], ring[i]);
-        }
-}
-
-/// Routes of all messages of all collectives. Throws ExperimentError where a collective has members that are
-/// not simulated.
-Routes find_routes(const Program& program, const Network& network) {
-    Routes routes;
-    std::set<std::pair<std::uint32_t, std::uint32_t>> seen;  // (communicator, work)
-    for (std::size_t r = 0; r < program.ranks.size(); ++r) {
-        const RankProgram& tasks = program.program_of(RankId(r));
-        for (std::size_t i = 0; i < tasks.size(); ++i) {
-            const auto* collective = std::get_if<Collective>(&program.works[tasks.work[i]()]);
-            if (collective == nullptr) continue;
-            const std::size_t members = program.groups[collective->group].devices.size();
-            if (tasks.communicator_slot[i] == kNoCommunicator) {
-                if (members > 1)
-                    throw ExperimentError(
-                        describe(program, RankId(r), TaskId(i)) +
-                        ": engine simgrid needs every rank of a collective; run without folding");
-                continue;
-            }
-            const CommunicatorId id = program.ranks[r].communicators[tasks.communicator_slot[i]];
-            if (!seen.emplace(id.value, tasks.work[i].value).second) continue;
-            const std::vector<std::uint32_t> ring = ring_of(program, id);
-            if (members != ring.size())
-                throw ExperimentError(fmt::format(
-                    "{}: the collective runs on {} devices, {} of communicator '{}' are simulated; "
-                    "engine simgrid needs all (run without folding)",
-                    describe(program, RankId(r), TaskId(i)), members, ring.size(),
-                    program.communicators[id()].name));
-            if (!uses_rings(collective->kind))
-                add_routes(*collective, ring, network, routes);
-            else
-                for (const auto& turned : network.rings(ring))
-                    add_routes(*collective, turned, network, routes);
-        }
-    }
-    return routes;
-}
 
 /// First tasks of all streams, in the layout of Progress.
 Progress initial_progress(const Program& program) {
@@ -150,10 +99,10 @@ int wait_for_child(pid_t child) {
 }  // namespace
 
 Timeline simulate_with_simgrid(const Program& program, const WorkCosts& costs,
-                               const topologies::Cluster& cluster) {
+                               const topologies::Cluster& cluster, const ForcedCollectives& forced) {
     validate(program);
     const Network network(cluster);
-    const Routes routes = find_routes(program, network);
+    const SimgridPlan plan = plan_messages(program, cluster, network, forced);
     Progress progress = initial_progress(program);
     SharedResult shared(program.tasks(), progress.head.size());
     std::copy(progress.head.begin(), progress.head.end(), shared.output.head);
@@ -162,7 +111,7 @@ Timeline simulate_with_simgrid(const Program& program, const WorkCosts& costs,
     if (child < 0) throw SimulationError(fmt::format("engine simgrid: fork: {}", strerror(errno)));
     if (child == 0)
         run_child(*shared.header, [&] {
-            run_simgrid(program, costs, network, routes, shared.output, [&shared] {
+            run_simgrid(program, costs, network, plan, shared.output, [&shared] {
                 shared.header->outcome = Outcome::deadlock;
                 _exit(0);
             });

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <simgrid/s4u.hpp>
 #include <string>
 
-#include "sim/engine/collective_steps.hpp"
 #include "sim/engine/packed_program.hpp"
 
 namespace orrery::sim {
@@ -49,29 +49,84 @@ struct RankState {
     std::uint32_t issued = kNoTask;
 };
 
-/// The messages that a position has got in the current operation.
-struct Inbox {
-    std::vector<double> arrivals;
-    Waiters waiters;
+using Hosts = std::map<std::uint32_t, sg::Host*>;
+
+/// One operation under way: an actor for each lane of its messages, the first lane by the actor that runs it.
+class Exchange {
+  public:
+    Exchange(const SimgridOperation& o, const SimgridPlan& p, const Hosts& h)
+        : operation(o),
+          messages(o.messages),
+          plan(p),
+          hosts(h),
+          waits(o.messages.waits_for),
+          ready(o.messages.size(), 0),
+          lanes_left(o.lanes.size()),
+          over(now()) {}
+
+    /// Returns when the last message has arrived.
+    void run(const sg::SemaphorePtr& own) {
+        for (std::size_t lane = 1; lane < operation.lanes.size(); ++lane)
+            sg::Actor::create("lane", sg::this_actor::get_host(), [this, first = operation.lanes[lane]] {
+                send_lane(first, sg::Semaphore::create(0));
+            });
+        if (!operation.lanes.empty()) send_lane(operation.lanes[0], own);
+        while (lanes_left > 0) wait_on(finishers, own);
+        sleep_until(over);
+    }
+
+  private:
+    void send_lane(std::uint32_t first, const sg::SemaphorePtr& own) {
+        for (std::uint32_t m = first; m < messages.size() && (m == first || messages.begins_lane[m] == 0);
+             ++m) {
+            while (waits[m] > 0) wait_on(waiters[m], own);
+            sleep_until(ready[m]);
+            send(m);
+        }
+        if (--lanes_left == 0) wake(finishers);
+    }
+
+    /// Returns when the message has left its links; it arrives the way's latency later.
+    void send(std::uint32_t m) {
+        const std::pair ends{operation.host[messages.from[m]], operation.host[messages.to[m]]};
+        if (messages.bytes[m] > 0) {
+            const auto whole = static_cast<std::uint64_t>(std::max(1.0, std::round(messages.bytes[m])));
+            sg::Comm::sendto_async(hosts.at(ends.first), hosts.at(ends.second), whole)->wait();
+        }
+        const double arrival = now() + plan.ways.at(ends).latency_s;
+        over = std::max(over, arrival);
+        for (std::uint32_t u = messages.unlock_begin[m]; u < messages.unlock_begin[m + 1]; ++u) {
+            const std::uint32_t next = messages.unlocks[u];
+            ready[next] = std::max(ready[next], arrival);
+            if (--waits[next] > 0) continue;
+            if (const auto waiting = waiters.find(next); waiting != waiters.end()) wake(waiting->second);
+        }
+    }
+
+    const SimgridOperation& operation;
+    const MessageList& messages;
+    const SimgridPlan& plan;
+    const Hosts& hosts;
+    std::vector<std::uint32_t> waits;          ///< [message] arrivals still missing
+    std::vector<double> ready;                 ///< [message] the latest of those that came
+    std::map<std::uint32_t, Waiters> waiters;  ///< by message
+    std::size_t lanes_left = 0;
+    double over = 0;  ///< the latest arrival so far
+    Waiters finishers;
 };
 
 struct Meeting {
     std::uint32_t arrived = 0;
-    std::uint32_t finished = 0;
     double start = 0;
-    double release = 0;          ///< messages leave no earlier: all members' launches are over
-    double pending_release = 0;  ///< the same, of the members that have arrived
-    Waiters arrivals;
+    double pending_release = 0;  ///< messages leave no earlier: the launches of those that arrived are over
     Waiters finishers;
-    std::vector<std::vector<std::uint32_t>> rings;  ///< see Network::rings
-    std::vector<Inbox> inboxes;                     ///< [ring * members + position]
 };
 
 class World {
   public:
-    World(const Program& p, const WorkCosts& c, const Network& n, const Routes& used,
+    World(const Program& p, const WorkCosts& c, const Network& n, const SimgridPlan& what,
           const SimgridOutput& output)
-        : program(p), costs(c), network(n), routes(used), packed(pack(p, c)) {
+        : program(p), costs(c), network(n), plan(what), packed(pack(p, c)) {
         std::size_t stream = 0;
         ranks.resize(program.ranks.size());
         for (std::size_t r = 0; r < ranks.size(); ++r) {
@@ -86,32 +141,31 @@ class World {
             stream += range.streams;
         }
         meetings.resize(program.communicators.size());
-        for (std::size_t m = 0; m < meetings.size(); ++m) {
-            meetings[m].rings = network.rings(ring_of(program, CommunicatorId(m)));
-            meetings[m].inboxes.resize(meetings[m].rings.size() * program.communicators[m].members.size());
-        }
     }
 
-    /// One host per device, with the routes that are used. SimGrid weighs flows that share a link by the
-    /// inverse of their route's latency; links without latency are shared evenly. The latency is slept by the
-    /// sender instead.
+    /// One host per device and per switch that adds, with the ways that are used. SimGrid weighs flows that
+    /// share a link by the inverse of their route's latency; links without latency are shared evenly. The
+    /// latency is slept by the sender instead.
     void build_platform() {
         sg::NetZone* zone = sg::create_full_zone("cluster");
-        for (const Rank& rank : program.ranks)
-            if (hosts.count(rank.device) == 0)
-                hosts[rank.device] = zone->create_host(fmt::format("device {}", rank.device), 1.0);
+        const auto host = [&](std::uint32_t number) {
+            sg::Host*& known = hosts[number];
+            if (known == nullptr) known = zone->create_host(fmt::format("host {}", number), 1.0);
+            return known;
+        };
+        for (const Rank& rank : program.ranks) host(rank.device);
         std::map<std::uint32_t, sg::Link*> links;
-        for (const auto& [pair, route] : routes) {
+        for (const auto& [pair, route] : plan.ways) {
             std::vector<sg::LinkInRoute> way;
             for (const std::uint32_t link : route.links) {
                 const auto found = links.emplace(link, nullptr).first;
                 if (found->second == nullptr)
                     found->second =
-                        zone->create_link(network.links()[link].name, network.links()[link].bandwidth);
+                        zone->create_link(network.graph().link_name(link), network.graph().bandwidth(link));
                 way.emplace_back(found->second);
             }
-            zone->add_route(hosts.at(pair.first)->get_netpoint(), hosts.at(pair.second)->get_netpoint(),
-                            nullptr, nullptr, way, false);
+            zone->add_route(host(pair.first)->get_netpoint(), host(pair.second)->get_netpoint(), nullptr,
+                            nullptr, way, false);
         }
         zone->seal();
     }
@@ -172,7 +226,7 @@ class World {
         return start;
     }
 
-    /// Gathers the members, exchanges their messages, and lets all go when the last is done.
+    /// Gathers the members; the last one moves the operation's messages and lets all go.
     double meet(RankId id, const PackedTask& task, double issue, const sg::SemaphorePtr& own) {
         const CommunicatorId communicator = program.ranks[id()].communicators[task.slot];
         const std::size_t members = program.communicators[communicator()].members.size();
@@ -181,107 +235,29 @@ class World {
         meeting.pending_release =
             std::max(meeting.pending_release, issue + cost.issue_to_end_s - cost.duration_s);
         if (++meeting.arrived < members) {
-            wait_on(meeting.arrivals, own);
-        } else {
-            meeting.arrived = 0;
-            meeting.start = now();
-            meeting.release = meeting.pending_release;
-            meeting.pending_release = 0;
-            wake(meeting.arrivals);
+            wait_on(meeting.finishers, own);
+            return meeting.start;
         }
+        meeting.arrived = 0;
+        meeting.start = now();
+        sleep_until(std::exchange(meeting.pending_release, 0));
         const double start = meeting.start;
-        sleep_until(meeting.release);
-        if (const auto* collective = std::get_if<Collective>(&program.works[task.work]))
-            exchange(meeting, *collective, id, task, own);
+        if (std::holds_alternative<Collective>(program.works[task.work]))
+            Exchange(plan.operation(communicator.value, task.work), plan, hosts).run(own);
         else
             sg::this_actor::sleep_for(cost.duration_s);
-        if (++meeting.finished < members) {
-            wait_on(meeting.finishers, own);
-        } else {
-            meeting.finished = 0;
-            for (Inbox& inbox : meeting.inboxes) inbox.arrivals.clear();
-            wake(meeting.finishers);
-        }
+        wake(meeting.finishers);
         return start;
-    }
-
-    /// One rank's place on one ring of an operation.
-    struct Place {
-        Inbox* inboxes = nullptr;  ///< [position]
-        const std::vector<std::uint32_t>* ring = nullptr;
-        std::uint32_t position = 0;
-        CollectiveSteps steps;
-    };
-
-    void exchange(Meeting& meeting, const Collective& collective, RankId id, const PackedTask& task,
-                  const sg::SemaphorePtr& own) {
-        const std::uint32_t device = program.ranks[id()].device;
-        const std::vector<std::vector<std::uint32_t>> order = {
-            in_order(collective, id, task, ring_of(program, program.ranks[id()].communicators[task.slot]))};
-        const auto& rings = uses_rings(collective.kind) ? meeting.rings : order;
-        std::vector<Place> places;
-        for (const auto& ring : rings) {
-            Place& place = places.emplace_back();
-            const auto members = static_cast<std::uint32_t>(ring.size());
-            place.inboxes = meeting.inboxes.data() + (places.size() - 1) * members;
-            place.ring = &ring;
-            place.position =
-                static_cast<std::uint32_t>(std::find(ring.begin(), ring.end(), device) - ring.begin());
-            place.steps =
-                collective_steps(collective.kind, collective.bytes / static_cast<double>(rings.size()),
-                                 members, place.position);
-        }
-        for (std::size_t m = 0; m < places.front().steps.messages.size(); ++m) send(places, m, device, own);
-        for (const Place& place : places) receive(place, place.steps.receives, own);
-    }
-
-    /// Of a send, who sends is told by the streams, where they tell.
-    [[nodiscard]] std::vector<std::uint32_t> in_order(const Collective& collective, RankId id,
-                                                      const PackedTask& task,
-                                                      std::vector<std::uint32_t> ring) const {
-        if (collective.kind != CollectiveKind::send_recv || ring.size() != 2) return ring;
-        const StreamKind kind = program.program_of(id).streams[task.stream].kind;
-        const std::uint32_t device = program.ranks[id()].device;
-        if ((kind == StreamKind::pp_send && device == ring[1]) ||
-            (kind == StreamKind::pp_recv && device == ring[0]))
-            std::swap(ring[0], ring[1]);
-        return ring;
-    }
-
-    static void receive(const Place& place, std::uint32_t messages, const sg::SemaphorePtr& own) {
-        Inbox& inbox = place.inboxes[place.position];
-        while (inbox.arrivals.size() < messages) wait_on(inbox.waiters, own);
-        for (std::uint32_t i = 0; i < messages; ++i) sleep_until(inbox.arrivals[i]);
-    }
-
-    /// Sends the m-th message of every ring at once and returns when all have left.
-    void send(const std::vector<Place>& places, std::size_t m, std::uint32_t device,
-              const sg::SemaphorePtr& own) {
-        for (const Place& place : places) receive(place, place.steps.messages[m].after_received, own);
-        std::vector<sg::CommPtr> transfers;
-        for (const Place& place : places) {
-            const Message& message = place.steps.messages[m];
-            if (message.bytes <= 0) continue;
-            const auto whole = static_cast<std::uint64_t>(std::max(1.0, std::round(message.bytes)));
-            sg::Host* const to = hosts.at((*place.ring)[message.to]);
-            transfers.push_back(sg::Comm::sendto_async(hosts.at(device), to, whole));
-        }
-        for (const sg::CommPtr& transfer : transfers) transfer->wait();
-        for (const Place& place : places) {
-            const std::uint32_t to = place.steps.messages[m].to;
-            place.inboxes[to].arrivals.push_back(now() + routes.at({device, (*place.ring)[to]}).latency_s);
-            wake(place.inboxes[to].waiters);
-        }
     }
 
     const Program& program;
     const WorkCosts& costs;
     const Network& network;
-    const Routes& routes;
+    const SimgridPlan& plan;
     PackedPrograms packed;
     std::vector<RankState> ranks;
     std::vector<Meeting> meetings;
-    std::map<std::uint32_t, sg::Host*> hosts;
+    Hosts hosts;
 };
 
 /// Pure fluid: SimGrid's defaults carry factors fitted to TCP over Ethernet, which are switched off.
@@ -307,23 +283,16 @@ const std::vector<std::string>& arguments() {
 
 }  // namespace
 
-std::vector<std::uint32_t> ring_of(const Program& program, CommunicatorId communicator) {
-    std::vector<std::uint32_t> devices;
-    devices.reserve(program.communicators[communicator()].members.size());
-    for (const RankId member : program.communicators[communicator()].members)
-        devices.push_back(program.ranks[member()].device);
-    return devices;
-}
-
-void run_simgrid(const Program& program, const WorkCosts& costs, const Network& network, const Routes& routes,
-                 const SimgridOutput& output, const std::function<void()>& on_deadlock) {
+void run_simgrid(const Program& program, const WorkCosts& costs, const Network& network,
+                 const SimgridPlan& plan, const SimgridOutput& output,
+                 const std::function<void()>& on_deadlock) {
     std::vector<std::string> words = arguments();
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     int argc = static_cast<int>(argv.size());
     sg::Engine engine(&argc, argv.data());
     sg::Engine::on_deadlock_cb(on_deadlock);
-    World world(program, costs, network, routes, output);
+    World world(program, costs, network, plan, output);
     world.build_platform();
     world.create_actors();
     engine.run();

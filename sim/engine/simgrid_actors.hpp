@@ -1,16 +1,15 @@
 // sim/engine/simgrid_actors.hpp
 //
-// What runs inside the SimGrid process: one actor per stream of each rank.
+// What runs inside the SimGrid process: one actor per stream of each rank, and while an operation runs, one
+// for each lane of its messages.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <map>
-#include <utility>
-#include <vector>
 
 #include "sim/cost/work_cost.hpp"
 #include "sim/engine/network.hpp"
+#include "sim/engine/simgrid_plan.hpp"
 #include "sim/program.hpp"
 
 namespace orrery::sim {
@@ -23,15 +22,10 @@ struct SimgridOutput {
         nullptr;  ///< [stream_begin[rank] + stream] first task that has not ended, or kNoTask
 };
 
-/// Pairs of devices that exchange messages, and the way between them.
-using Routes = std::map<std::pair<std::uint32_t, std::uint32_t>, NetworkRoute>;
-
-/// The devices of a communicator's members, in the order of its members: the ring of its collectives.
-std::vector<std::uint32_t> ring_of(const Program& program, CommunicatorId communicator);
-
 /// Runs the (valid, unfolded) program to its end. `on_deadlock` is called when it cannot proceed and must not
 /// return.
-void run_simgrid(const Program& program, const WorkCosts& costs, const Network& network, const Routes& routes,
-                 const SimgridOutput& output, const std::function<void()>& on_deadlock);
+void run_simgrid(const Program& program, const WorkCosts& costs, const Network& network,
+                 const SimgridPlan& plan, const SimgridOutput& output,
+                 const std::function<void()>& on_deadlock);
 
 }  // namespace orrery::sim

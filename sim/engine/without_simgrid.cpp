@@ -7,7 +7,7 @@
 namespace orrery::sim {
 
 Timeline simulate_with_simgrid(const Program& /*program*/, const WorkCosts& /*costs*/,
-                               const topologies::Cluster& /*cluster*/) {
+                               const topologies::Cluster& /*cluster*/, const ForcedCollectives& /*forced*/) {
     throw MissingCapability(
         "this orrery was built without SimGrid: install libsimgrid-dev and build again, or use the engine "
         "replay");

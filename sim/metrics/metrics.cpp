@@ -79,8 +79,8 @@ void add_weighted(Breakdown& sum, const Breakdown& one, double weight) {
 
 class Measurement {
   public:
-    Measurement(const Program& p, const Timeline& t, const WorkCosts& c)
-        : program(p), timeline(t), costs(c) {}
+    Measurement(const Program& p, const Timeline& t, const WorkCosts& c, std::optional<StepWindow> w)
+        : program(p), timeline(t), costs(c), given(w) {}
 
     Metrics run() {
         find_windows();
@@ -101,6 +101,12 @@ class Measurement {
     }
 
     void find_windows() {
+        if (given) {
+            step.include(given->begin_s, given->end_s);
+            pipeline = step;
+            spans.assign(program.ranks.size(), step);
+            return;
+        }
         for (std::size_t r = 0; r < program.ranks.size(); ++r) {
             const RankProgram& tasks = program.program_of(RankId(r));
             const auto start = of_rank(timeline.start, RankId(r));
@@ -176,6 +182,7 @@ class Measurement {
     const Program& program;
     const Timeline& timeline;
     const WorkCosts& costs;
+    std::optional<StepWindow> given;
     Window step;
     Window pipeline;
     std::vector<Window> spans;  ///< [rank] of its pipeline phase
@@ -184,8 +191,9 @@ class Measurement {
 
 }  // namespace
 
-Metrics measure(const Program& program, const Timeline& timeline, const WorkCosts& costs) {
-    return Measurement(program, timeline, costs).run();
+Metrics measure(const Program& program, const Timeline& timeline, const WorkCosts& costs,
+                std::optional<StepWindow> window) {
+    return Measurement(program, timeline, costs, window).run();
 }
 
 double flops_utilization(double flops, double step_time_s, std::uint64_t gpus, double peak_flops) {

@@ -30,6 +30,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "sim/cost/work_cost.hpp"
@@ -93,9 +94,18 @@ struct Metrics {
     std::vector<StageMetrics> per_stage;  ///< by pipeline device
 };
 
+/// A stretch of the timeline that stands for the whole step.
+struct StepWindow {
+    double begin_s = 0;
+    double end_s = 0;
+};
+
 /// `program` must be valid, `timeline` of that program (simulated by any engine, or measured). `costs` are
 /// the prices under which it was simulated; only their launch parts are used. O(tasks + dependencies).
-Metrics measure(const Program& program, const Timeline& timeline, const WorkCosts& costs);
+/// `window`: the step is that part of the timeline, on all ranks, and the pipeline phase is all of it (a
+/// schedule without a flush, in steady state).
+Metrics measure(const Program& program, const Timeline& timeline, const WorkCosts& costs,
+                std::optional<StepWindow> window = std::nullopt);
 
 /// Share of the peak that was reached: mfu for the model's FLOPs of one step (no recomputation), hfu for the
 /// FLOPs that were executed. `flops` of the whole cluster, `peak_flops` of one GPU in the precision. 0 for a

@@ -20,6 +20,7 @@ namespace orrery::sim {
 
 struct CollectiveAlgorithm {
     std::string_view name;
+    bool nccl = true;  ///< among those that NCCL chooses from by itself; others only when forced
     std::optional<double> (*time)(CollectiveKind kind, double bytes, const GroupPlacement& group,
                                   Protocol protocol, const CollectiveCalibration& calibration);
 };
@@ -38,12 +39,27 @@ std::optional<double> nvls_time(CollectiveKind kind, double bytes, const GroupPl
                                 Protocol protocol, const CollectiveCalibration& calibration);
 std::optional<double> nvls_tree_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
                                      Protocol protocol, const CollectiveCalibration& calibration);
+std::optional<double> grouped_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                   Protocol protocol, const CollectiveCalibration& calibration);
+std::optional<double> halving_doubling_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                            Protocol protocol, const CollectiveCalibration& calibration);
+std::optional<double> bruck_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                 Protocol protocol, const CollectiveCalibration& calibration);
+std::optional<double> dissemination_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                         Protocol protocol, const CollectiveCalibration& calibration);
+std::optional<double> hierarchical_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                        Protocol protocol, const CollectiveCalibration& calibration);
+std::optional<double> relay_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                 Protocol protocol, const CollectiveCalibration& calibration);
+std::optional<double> sharp_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                 Protocol protocol, const CollectiveCalibration& calibration);
 std::optional<double> pairwise_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
                                     Protocol protocol, const CollectiveCalibration& calibration);
 std::optional<double> direct_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
                                   Protocol protocol, const CollectiveCalibration& calibration);
 
-/// All of them, in order of preference among equals.
+/// All of them, in order of preference among equals. Two rows may share a name: what NCCL would choose and
+/// what must be forced.
 std::span<const CollectiveAlgorithm> collective_algorithms();
 
 }  // namespace orrery::sim

@@ -2,10 +2,13 @@
 //
 // Messages from one GPU straight to another.
 //   send/recv: T = start + hop + bytes / B, B the link's or, between nodes, the sender's share of the NICs.
-//   all-to-all (pairwise): each rank sends bytes / n to each of the others, all at once; traffic inside the
+//   all-to-all: each rank sends bytes / n to each of the others, all at once; traffic inside the
 //   node and between nodes flow side by side,
 //     T = start + (n - 1) x peer + slowest hop + max(inside / B_link, between / B_NICs).
 //   gather and scatter: the root moves (n - 1)/n of the buffer, over its link and its NIC side by side.
+// NCCL carries these out as grouped sends and receives. The same may be forced on (grouped_time)
+//   all-gather and reduce-scatter: as all-to-all; all-reduce: both; broadcast and reduce: as scatter and
+//   gather of the whole buffer for each member.
 #include <algorithm>
 
 #include "sim/cost/collectives/algorithm.hpp"
@@ -49,23 +52,30 @@ double root_s(double bytes, const GroupPlacement& group, const Bandwidths& b) {
 
 }  // namespace
 
-std::optional<double> pairwise_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
-                                    Protocol protocol, const CollectiveCalibration& calibration) {
+std::optional<double> direct_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                  Protocol protocol, const CollectiveCalibration& calibration) {
     const bool exchange = kind == CollectiveKind::all_to_all;
     const bool rooted = kind == CollectiveKind::gather || kind == CollectiveKind::scatter;
-    if (!(exchange || rooted) || protocol == Protocol::ll128) return std::nullopt;
+    const bool pair = kind == CollectiveKind::send_recv;
+    if (!(exchange || rooted || pair) || protocol == Protocol::ll128) return std::nullopt;
     const ProtocolCalibration& p = calibration.of(calibration.direct, protocol);
     const Bandwidths b = bandwidths(group, p, calibration);
+    if (pair) return p.start_s + hop_s(group, p) + bytes / (group.one_node() ? b.link : b.network);
     const double moved = exchange ? exchange_s(bytes, group, b) : root_s(bytes, group, b);
     return p.start_s + (group.ranks - 1) * calibration.peer_s + hop_s(group, p) + moved;
 }
 
-std::optional<double> direct_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
-                                  Protocol protocol, const CollectiveCalibration& calibration) {
-    if (kind != CollectiveKind::send_recv || protocol == Protocol::ll128) return std::nullopt;
+std::optional<double> grouped_time(CollectiveKind kind, double bytes, const GroupPlacement& group,
+                                   Protocol protocol, const CollectiveCalibration& calibration) {
+    using Kind = CollectiveKind;
+    const bool whole = kind == Kind::broadcast || kind == Kind::reduce;
+    const bool part = kind == Kind::all_gather || kind == Kind::reduce_scatter;
+    if (!(whole || part || kind == Kind::all_reduce) || protocol == Protocol::ll128) return std::nullopt;
     const ProtocolCalibration& p = calibration.of(calibration.direct, protocol);
     const Bandwidths b = bandwidths(group, p, calibration);
-    return p.start_s + hop_s(group, p) + bytes / (group.one_node() ? b.link : b.network);
+    const double start = p.start_s + (group.ranks - 1) * calibration.peer_s;
+    if (whole) return start + hop_s(group, p) + root_s(bytes * group.ranks, group, b);
+    return start + (part ? 1 : 2) * (hop_s(group, p) + exchange_s(bytes, group, b));
 }
 
 }  // namespace orrery::sim
