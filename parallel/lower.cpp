@@ -1,109 +1,181 @@
 #include "parallel/lower.hpp"
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "core/error.hpp"
-#include "parallel/data/data_parallel.hpp"
-#include "parallel/pipeline.hpp"
+#include "parallel/expert/expert_traffic.hpp"
+#include "parallel/pipeline/device_lowering.hpp"
+#include "parallel/pipeline/stage_tensors.hpp"
+#include "parallel/pipeline_shape.hpp"
 
 namespace orrery::parallel {
 
 using namespace sim;
 
-namespace {
-
-/// Blocks of each stage. Those that even division lacks come off the ends in turn, the last stage first.
-std::vector<int> blocks_per_stage(int blocks, int stages) {
-    std::vector<int> share(static_cast<std::size_t>(stages), (blocks + stages - 1) / stages);
-    int first = 0;
-    int last = stages - 1;
-    for (int missing = share[0] * stages - blocks; missing > 0; --missing) {
-        const bool from_the_end = (stages - 1 - last) <= first;
-        --share[static_cast<std::size_t>(from_the_end ? last-- : first++)];
-    }
-    return share;
-}
-
-}  // namespace
-
-std::vector<std::vector<int>> partition(const models::Model& model, int stages) {
-    std::vector<int> blocks;
-    for (int node = 0; node < static_cast<int>(model.nodes.size()); ++node) {
-        if (model.layer(node).kind == models::LayerKind::block) blocks.push_back(node);
-    }
-    std::vector<std::vector<int>> held;
-    auto next = blocks.begin();
-    for (const int share : blocks_per_stage(static_cast<int>(blocks.size()), stages)) {
-        held.emplace_back(next, next + share);
-        next += share;
-    }
-    held.front().insert(held.front().begin(), 0);
-    held.back().push_back(static_cast<int>(model.nodes.size()) - 1);
-    return held;
+std::vector<std::int64_t> slice_lengths(const Plan& plan, std::int64_t tokens) {
+    if (plan.slices > 1 && !plan.slice_lengths.empty()) return plan.slice_lengths;
+    const Parallelism& p = plan.parallel;
+    const std::int64_t step = p.sequence_parallel ? p.tp : 1;
+    const std::int64_t steps = tokens / step;
+    std::vector<std::int64_t> lengths(static_cast<std::size_t>(plan.slices), steps / plan.slices * step);
+    for (std::int64_t i = 0; i < steps % plan.slices; ++i) lengths[static_cast<std::size_t>(i)] += step;
+    lengths.back() += tokens % step;
+    return lengths;
 }
 
 namespace {
 
-models::LocalShape local_shape(const models::Model& model, const Plan& plan, int slices) {
+/// The share of each token slice. A slice's queries attend to all tokens up to its own end.
+std::vector<models::LocalShape> local_shapes(const models::Model& model, const Plan& plan) {
     const Parallelism& p = plan.parallel;
     const std::int64_t seq = plan.training.seq_length > 0 ? plan.training.seq_length : model.shape.seq_length;
-    models::LocalShape shape;
-    shape.batch = plan.training.micro_batch;
-    shape.seq = seq / p.cp / slices;
-    shape.keys = seq / p.cp / slices;
-    shape.tp = p.tp;
-    shape.sequence_parallel = p.sequence_parallel && p.tp > 1;
-    shape.precision = plan.training.precision;
-    return shape;
+    std::vector<models::LocalShape> shapes;
+    std::int64_t keys = 0;
+    for (const std::int64_t length : slice_lengths(plan, seq / p.cp)) {
+        models::LocalShape shape;
+        shape.batch = plan.training.micro_batch;
+        shape.seq = length;
+        shape.keys = keys += length;
+        shape.sliced = plan.slices > 1;
+        shape.tp = p.tp;
+        shape.sequence_parallel = p.sequence_parallel && p.tp > 1;
+        shape.precision = plan.training.precision;
+        shapes.push_back(shape);
+    }
+    return shapes;
 }
 
-/// Schedules whose weights or stages are more than one copy of a chain need tasks that are not written yet;
-/// without them the program would look right and be wrong.
-void refuse_what_is_missing(const schedules::Schedule& schedule) {
-    std::string why;
-    if (schedule.placement.size() > 1) {
-        why = "its two replicas of the weights would have to synchronise their gradients";
-    } else if (!schedule.synchronous) {
-        why = "it has no flush, so its step is not one optimizer step";
-    } else if (!schedule.stage_inputs.empty()) {
-        why = "its stages form a graph, the models here are chains";
+void refuse_slices(const models::Model& model, const Plan& plan) {
+    if (plan.parallel.cp > 1)
+        throw ExperimentError("token slices and context parallelism both divide the sequence; expected cp 1");
+    if (!model.shape.towers.empty())
+        throw ExperimentError("token slices divide one sequence; the model's towers have one each");
+    if (model.shape.experts.count > 0)
+        throw ExperimentError(
+            "token slices of a mixture of experts: the gating is drawn for whole sequences");
+    for (const models::Layer& layer : model.types)
+        for (const models::Operator& op : layer.operators)
+            if (op.kind == models::OperatorKind::core_attention && !op.causal)
+                throw ExperimentError("token slices need causal attention; " + op.name + " of " + layer.name +
+                                      " looks ahead");
+}
+
+/// A replica that computes no gradient has none to sum with the others.
+void refuse_idle_replica(const schedules::Schedule& schedule) {
+    std::vector<bool> used(schedule.placement.size(), false);
+    for (const std::vector<schedules::Action>& order : schedule.orders)
+        for (const schedules::Action& action : order) used[static_cast<std::size_t>(action.direction)] = true;
+    if (std::find(used.begin(), used.end(), false) == used.end()) return;
+    throw ExperimentError(
+        fmt::format("schedule {}: with {} micro-batches one of its two pipelines stands idle; expected more",
+                    schedule.name, schedule.micro_batches));
+}
+
+/// A loss over the batch has all forwards behind it when its first backward begins.
+void refuse_early_backward(const schedules::Schedule& schedule, int stage) {
+    for (const std::vector<schedules::Action>& order : schedule.orders) {
+        bool backward = false;
+        for (const schedules::Action& action : order) {
+            if (action.stage != stage) continue;
+            if (backward && is_forward(action.kind))
+                throw ExperimentError("schedule " + schedule.name +
+                                      " begins a backward before the last forward; the model's loss compares "
+                                      "all samples of the batch: expected distmm or gpipe");
+            backward = backward || sends_gradient(action.kind);
+        }
     }
-    if (!why.empty()) {
-        throw ExperimentError("schedule " + schedule.name + " cannot be lowered onto a model yet: " + why +
-                              "; orrery schedule " + schedule.name + " evaluates it on its own");
+}
+
+void refuse_for_batch_loss(const models::Model& model, const schedules::Schedule& schedule,
+                           const std::vector<std::vector<int>>& stage_layers) {
+    for (std::size_t stage = 0; stage < stage_layers.size(); ++stage)
+        for (const int node : stage_layers[stage]) {
+            if (model.layer(node).kind != models::LayerKind::loss) continue;
+            if (schedule.placement.size() > 1)
+                throw ExperimentError("schedule " + schedule.name +
+                                      " divides a batch over two pipelines; the model's loss compares all of "
+                                      "its samples: expected distmm or gpipe");
+            refuse_early_backward(schedule, static_cast<int>(stage));
+        }
+}
+
+/// Plans that have no meaning, whatever is lowered.
+void refuse(const models::Model& model, const Plan& plan, const schedules::Schedule& schedule) {
+    if (plan.slices > 1) refuse_slices(model, plan);
+    refuse_idle_replica(schedule);
+    if (schedule.synchronous) return;
+    const DataSharding sharding = plan.parallel.sharding;
+    if (sharding != DataSharding::none && sharding != DataSharding::optimizer)
+        throw ExperimentError(
+            "schedule " + schedule.name +
+            " runs a backward with the weights its forward had; sharded weights are gathered "
+            "anew for the backward, and by then are others: expected sharding none or zero-1");
+}
+
+/// Model nodes on a pipeline device, in the model's order.
+std::vector<int> nodes_on(int device, const schedules::Schedule& schedule,
+                          const std::vector<std::vector<int>>& stage_layers) {
+    std::vector<int> nodes;
+    for (const std::vector<int>& placement : schedule.placement) {
+        for (std::size_t stage = 0; stage < stage_layers.size(); ++stage) {
+            if (placement[stage] != device) continue;
+            nodes.insert(nodes.end(), stage_layers[stage].begin(), stage_layers[stage].end());
+        }
     }
+    std::sort(nodes.begin(), nodes.end());
+    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+    return nodes;
 }
 
 }  // namespace
 
 Lowered lower(const models::Model& model, const Plan& plan, const models::Software& software,
               const schedules::Schedule& schedule, const LowerOptions& options) {
-    refuse_what_is_missing(schedule);
+    refuse(model, plan, schedule);
     Lowered lowered;
-    lowered.stage_layers = partition(model, schedule.stages());
+    lowered.stage_layers = layers_of_stages(model, plan, schedule.stages());
+    if (lowered.stage_layers.size() != static_cast<std::size_t>(schedule.stages()))
+        throw ExperimentError("the partition does not give every virtual stage its layers");
+    refuse_for_batch_loss(model, schedule, lowered.stage_layers);
+    const std::vector<LayerPolicy> policies = layer_policies(model, plan, lowered.stage_layers);
+    const std::vector<models::LocalShape> shapes = local_shapes(model, plan);
+    std::unique_ptr<ExpertTraffic> traffic;
+    if (model.shape.experts.count > 0) traffic = std::make_unique<ExpertTraffic>(model, plan, shapes.front());
     Interner interner;
-    const Transfers transfers = collect_transfers(schedule);
-    std::vector<RankBuilder> ranks(static_cast<std::size_t>(schedule.devices));
-    for (int device = 0; device < schedule.devices; ++device) {
-        RankContext context{model, plan, software, options, interner, ranks[static_cast<std::size_t>(device)],
-                            device};
-        context.shape = local_shape(model, plan, schedule.slices);
-        for (const std::vector<int>& placement : schedule.placement) {
-            for (int stage = 0; stage < schedule.stages(); ++stage) {
-                if (placement[static_cast<std::size_t>(stage)] != device) continue;
-                const std::vector<int>& nodes = lowered.stage_layers[static_cast<std::size_t>(stage)];
-                context.nodes.insert(context.nodes.end(), nodes.begin(), nodes.end());
-            }
-        }
-        std::sort(context.nodes.begin(), context.nodes.end());
-        lower_device(context, schedule, lowered.stage_layers, transfers);
+    TrafficMatrices matrices(interner, traffic.get(), plan.experts);
+    const int variants = traffic ? traffic->variants() : 1;
+    const StageGraph graph(schedule);
+    const StageTensors tensors(model, lowered.stage_layers, graph, schedule.name);
+    const Transfers transfers(schedule, graph, !plan.parallel.overlap_p2p);
+    const Pipeline pipeline{schedule, graph, lowered.stage_layers, policies, transfers};
+    std::vector<RankBuilder> ranks(static_cast<std::size_t>(schedule.devices * variants));
+    for (int which = 0; which < schedule.devices * variants; ++which) {
+        const int device = which / variants;
+        const auto index = static_cast<std::size_t>(device);
+        RankContext context{model,   plan,     software,
+                            options, interner, ranks[static_cast<std::size_t>(which)],
+                            device,  graph,    lowered.stage_layers,
+                            tensors};
+        context.nodes = nodes_on(device, schedule, lowered.stage_layers);
+        context.shapes = shapes;
+        context.traffic = traffic.get();
+        context.traffic_matrices = &matrices;
+        context.variant = which % variants;
+        if (!schedule.weight_versions.empty()) context.weight_versions = schedule.weight_versions[index];
+        context.asynchronous = !schedule.synchronous;
+        context.micro_batches_per_update = micro_batches_per_update(plan, schedule);
+        lower_device(context, pipeline);
+        if (context.variant != 0) continue;
         lowered.device_parameters.push_back(context.device_parameters());
+        if (!context.updates.empty()) lowered.period = steady_period(plan, schedule, device, context.updates);
     }
     for (RankBuilder& rank : ranks) rank.finish();
-    lowered.program = assemble(plan.parallel, std::move(ranks), std::move(interner), options.fold);
+    lowered.program = assemble(plan.parallel, std::move(ranks), variants, std::move(interner), options.fold);
+    lowered.experts = std::move(traffic);
     return lowered;
 }
 

@@ -11,12 +11,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "models/emit.hpp"
 #include "models/graph.hpp"
 #include "models/software.hpp"
 #include "parallel/plan.hpp"
+#include "parallel/stage_partition.hpp"
+#include "parallel/steady_state.hpp"
 #include "schedules/schedule.hpp"
 #include "sim/program.hpp"
 
@@ -28,20 +32,25 @@ struct LowerOptions {
         false;  ///< one task a kernel; otherwise kernels between communications are joined
 };
 
+class ExpertTraffic;
+
 /// What the reports want to know of a lowered plan.
 struct Lowered {
     sim::Program program;
-    std::vector<std::vector<int>> stage_layers;  ///< [virtual stage] nodes of the model's chain
-    std::vector<double> device_parameters;       ///< [pipeline device] on one tensor-parallel rank
+    std::vector<std::vector<int>> stage_layers;    ///< [virtual stage] nodes of the model's graph
+    std::vector<double> device_parameters;         ///< [pipeline device] on one tensor-parallel rank
+    std::shared_ptr<const ExpertTraffic> experts;  ///< of a model with experts: who sends how much to whom
+    /// Without a flush: what the step is (parallel/steady_state.hpp). Empty: all of the program.
+    std::optional<Period> period;
 };
 
-/// Which nodes of the chain each virtual stage holds, in order: blocks as evenly as possible, the embedding
-/// with the first stage and the head with the last. Where the blocks do not divide, the stages at the ends
-/// have one less, as Llama 3's 126 layers lay on 16 stages (Llama team 2024, section 3.3.2).
-std::vector<std::vector<int>> partition(const models::Model& model, int stages);
+/// Tokens of each slice of a sequence of `tokens` on one context-parallel rank: the plan's, or as equal as
+/// the division over tensor-parallel ranks allows.
+std::vector<std::int64_t> slice_lengths(const Plan& plan, std::int64_t tokens);
 
-/// Lowers the plan. The caller has checked the degrees (study/experiment); a schedule whose order cannot be
-/// honoured shows up as a deadlock in the engine.
+/// Lowers the plan. `schedule` is that of make_plan_schedule. The caller has checked the degrees
+/// (study/experiment); a schedule whose order cannot be honoured shows up as a deadlock in the engine. Throws
+/// ExperimentError for a plan without meaning.
 Lowered lower(const models::Model& model, const Plan& plan, const models::Software& software,
               const schedules::Schedule& schedule, const LowerOptions& options);
 

@@ -5,9 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "models/kernel.hpp"
+#include "parallel/expert/expert_plan.hpp"
 
 namespace orrery::parallel {
 
@@ -23,12 +26,24 @@ enum class DataSharding : std::uint8_t {
 enum class RecomputePolicy : std::uint8_t { none, selective, full };
 enum class RecomputeMethod : std::uint8_t { uniform, block };
 
+/// Where a layer's activations stay between its forward and its backward.
+enum class OffloadTarget : std::uint8_t {
+    none,     ///< on the device
+    host,     ///< copied to host memory and back
+    partner,  ///< sent to another pipeline device with memory to spare, and back (BPipe, MPress)
+};
+
+/// How attention works on a sequence divided over ranks (parallel/sequence/context_attention.hpp).
+enum class ContextScheme : std::uint8_t { ring, all_gather, ulysses };
+
 struct Parallelism {
     int tp = 1;
     int pp = 1;
     int dp = 1;
     int cp = 1;
+    ContextScheme cp_scheme = ContextScheme::ring;
     int ep = 1;
+    int etp = 0;                     ///< ranks that divide each expert; 0: tp
     int vpp = 1;                     ///< chunks per stage
     bool sequence_parallel = false;  ///< Megatron's, over the tensor-parallel group
     DataSharding sharding = DataSharding::none;
@@ -40,6 +55,7 @@ struct Parallelism {
     double bucket_bytes = 0;  ///< gradient bucket; 0: the software's default
     int prefetch = 1;         ///< FSDP: units gathered ahead
 
+    [[nodiscard]] int expert_tp() const { return etp > 0 ? etp : tp; }
     [[nodiscard]] std::int64_t gpus() const { return std::int64_t{1} * tp * pp * dp * cp; }
 };
 
@@ -64,8 +80,26 @@ struct Training {
 struct Plan {
     Parallelism parallel;
     Training training;
+    ExpertPlan experts;
     std::string schedule = "1f1b";
     std::string schedule_variant;
+    int slices = 1;                           ///< token slices per sequence
+    std::vector<std::int64_t> slice_lengths;  ///< tokens of each slice; empty: as equal as possible
+    /// Activations a device may hold, in micro-batch activations of one device's share: for the schedules
+    /// that search or limit their warm-up. Empty: the schedule's own.
+    std::optional<double> schedule_memory_limit;
+
+    /// Blocks of each virtual stage, in the model's order; empty: as evenly as possible. The embedding lies
+    /// with the first stage and the head with the last, whatever the numbers; a stage may hold no block.
+    std::vector<int> partition;
+    /// Per block, in the model's order, in place of `training.recompute`; empty: that one for all. A block
+    /// recomputed in full is a unit of its own.
+    std::vector<RecomputePolicy> layer_recompute;
+    /// Per block; empty: all stay on their device.
+    std::vector<OffloadTarget> layer_offload;
+    /// [pipeline device] whose memory `OffloadTarget::partner` uses; empty: device p-1-s of device s.
+    std::vector<int> offload_partner;
+
     /// How operators become kernels, and what the host pays for them: a name in models/software.
     std::string software = "megatron-core";
 };

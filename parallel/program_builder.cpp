@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "parallel/expert/expert_groups.hpp"
 
 namespace orrery::parallel {
 namespace {
@@ -30,6 +31,7 @@ std::size_t hash_of(const Work& work) {
         mix(seed, static_cast<std::size_t>(collective->kind));
         mix(seed, collective->bytes);
         mix(seed, static_cast<std::size_t>(collective->group));
+        mix(seed, static_cast<std::size_t>(collective->matrix));
     } else {
         mix(seed, std::get<Copy>(work).bytes);
     }
@@ -63,6 +65,15 @@ std::uint32_t Interner::group(std::vector<std::uint32_t> devices) {
     const auto [it, fresh] = group_index_.emplace(devices, static_cast<std::uint32_t>(groups.size()));
     if (fresh) groups.push_back({std::move(devices)});
     return it->second;
+}
+
+std::uint32_t Interner::matrix(TrafficMatrix matrix) {
+    const auto same = std::ranges::find(matrices, matrix);
+    if (same == matrices.end()) {
+        matrices.push_back(std::move(matrix));
+        return static_cast<std::uint32_t>(matrices.size() - 1);
+    }
+    return static_cast<std::uint32_t>(same - matrices.begin());
 }
 
 StreamId RankBuilder::stream(StreamKind kind, int peer, int channel) {
@@ -110,6 +121,7 @@ void RankBuilder::depend(TaskId dependency) {
 
 void RankBuilder::finish() {
     if (program.dependency_begin.empty()) program.dependency_begin.push_back(0);
+    overlap_units(program, units_);
     std::stable_sort(program.memory.begin(), program.memory.end(),
                      [](const MemoryEvent& a, const MemoryEvent& b) { return a.task < b.task; });
 }
@@ -131,6 +143,7 @@ struct CommunicatorKey {
 };
 
 CommunicatorKey key_of(const Role& role, const Coordinates& c, const Parallelism& p, int inner) {
+    const ExpertCoordinates e = expert_coordinates(p, c.tp + p.tp * (c.cp + p.cp * c.dp));
     switch (role.kind) {
         case RoleKind::tp:
             return {role, -1, c.cp, c.dp, c.pp};
@@ -142,25 +155,53 @@ CommunicatorKey key_of(const Role& role, const Coordinates& c, const Parallelism
             return {role, c.tp, -1, (c.dp * p.cp + c.cp) / inner, c.pp};
         case RoleKind::dp_outer:
             return {role, c.tp, -1, (c.dp * p.cp + c.cp) % inner, c.pp};
+        case RoleKind::ep:
+            return {role, e.etp, -1, e.copy, c.pp};
+        case RoleKind::etp:
+            return {role, -1, e.ep, e.copy, c.pp};
+        case RoleKind::expert_dp:
+            return {role, e.etp, e.ep, -1, c.pp};
+        case RoleKind::replica_dp:
+            return {role, c.tp, -1, -1, -1};
+        case RoleKind::replica_expert_dp:
+            return {role, e.etp, e.ep, -1, -1};
+        case RoleKind::replica:
         case RoleKind::tied_embedding:
         case RoleKind::pipeline:
+        case RoleKind::eviction:
             return {role, c.tp, c.cp, c.dp, -1};
     }
     return {};
 }
 
 std::string name_of(const Role& role, const CommunicatorKey& key) {
+    const auto of_stage = [&](const char* group) {
+        return std::string(group) + " group of stage " + std::to_string(key.pp);
+    };
     switch (role.kind) {
         case RoleKind::tp:
-            return "tp group of stage " + std::to_string(key.pp);
+            return of_stage("tp");
         case RoleKind::cp:
-            return "cp group of stage " + std::to_string(key.pp);
+            return of_stage("cp");
         case RoleKind::dp:
         case RoleKind::dp_inner:
         case RoleKind::dp_outer:
-            return "dp group of stage " + std::to_string(key.pp);
+            return of_stage("dp");
+        case RoleKind::ep:
+            return of_stage("ep");
+        case RoleKind::etp:
+            return of_stage("expert tp");
+        case RoleKind::expert_dp:
+            return of_stage("expert dp");
+        case RoleKind::replica:
+        case RoleKind::replica_dp:
+        case RoleKind::replica_expert_dp:
+            return "replicas of stage " + std::to_string(role.from);
         case RoleKind::tied_embedding:
             return "embedding group";
+        case RoleKind::eviction:
+            return (role.channel == 0 ? "evictions " : "loads ") + std::to_string(role.from) + "->" +
+                   std::to_string(role.to);
         case RoleKind::pipeline:
             return "pipeline " + std::to_string(role.from) + "->" + std::to_string(role.to) +
                    (role.channel % 2 == 0 ? " activations" : " gradients");
@@ -168,48 +209,76 @@ std::string name_of(const Role& role, const CommunicatorKey& key) {
     return "";
 }
 
+/// The ranks of a pipeline device that are simulated, by their number among its tp x cp x dp.
+std::vector<int> simulated_ranks(const Parallelism& p, int variants, bool fold) {
+    std::vector<int> ranks;
+    if (fold && variants == 1) return {0};
+    const bool to_group = fold && folds_to_expert_group(p);
+    const int step = to_group ? p.expert_tp() : 1;
+    const int end = to_group ? p.expert_tp() * p.ep : p.tp * p.cp * p.dp;
+    for (int r = 0; r < end; r += step) ranks.push_back(r);
+    return ranks;
+}
+
+Coordinates coordinates_of(const Parallelism& p, int local, int device) {
+    return {local % p.tp, local / p.tp % p.cp, local / (p.tp * p.cp), device};
+}
+
+/// Gives the rank its communicators, made where it is their first member.
+class Communicators {
+  public:
+    Communicators(const Parallelism& p, Program& program)
+        : p_(p), inner_(p.sharding_group > 0 ? p.sharding_group : p.dp * p.cp), program_(program) {}
+
+    void join(Rank& rank, RankId id, const RankBuilder& builder, const Coordinates& c) {
+        for (std::size_t s = 0; s < builder.roles.size(); ++s) {
+            const CommunicatorKey key = key_of(builder.roles[s], c, p_, inner_);
+            const auto [it, fresh] = index_.emplace(key, CommunicatorId(program_.communicators.size()));
+            if (fresh) {
+                program_.communicators.push_back({builder.operations[s], {}, name_of(builder.roles[s], key)});
+            }
+            program_.communicators[it->second()].members.push_back(id);
+            rank.communicators.push_back(it->second);
+        }
+    }
+
+  private:
+    const Parallelism& p_;
+    int inner_;
+    Program& program_;
+    std::map<CommunicatorKey, CommunicatorId> index_;
+};
+
 }  // namespace
 
-Program assemble(const Parallelism& p, std::vector<RankBuilder> devices, Interner interner, bool fold) {
+Program assemble(const Parallelism& p, std::vector<RankBuilder> programs, int variants, Interner interner,
+                 bool fold) {
     Program program;
-    std::map<CommunicatorKey, CommunicatorId> index;
-    const int inner = p.sharding_group > 0 ? p.sharding_group : p.dp * p.cp;
-    const Coordinates extent = fold ? Coordinates{1, 1, 1, p.pp} : Coordinates{p.tp, p.cp, p.dp, p.pp};
-    const auto copies = static_cast<std::uint32_t>(fold ? p.tp * p.cp * p.dp : 1);
-    Coordinates c;
-    for (c.pp = 0; c.pp < extent.pp; ++c.pp) {
-        const RankBuilder& builder = devices[static_cast<std::size_t>(c.pp)];
-        for (c.dp = 0; c.dp < extent.dp; ++c.dp) {
-            for (c.cp = 0; c.cp < extent.cp; ++c.cp) {
-                for (c.tp = 0; c.tp < extent.tp; ++c.tp) {
-                    const RankId id(program.ranks.size());
-                    Rank rank{.program = static_cast<std::uint32_t>(c.pp), .device = device_of(p, c)};
-                    rank.multiplicity = copies;
-                    rank.pipeline_device = c.pp;
-                    for (std::size_t s = 0; s < builder.roles.size(); ++s) {
-                        const CommunicatorKey key = key_of(builder.roles[s], c, p, inner);
-                        const auto [it, fresh] =
-                            index.emplace(key, CommunicatorId(program.communicators.size()));
-                        if (fresh) {
-                            program.communicators.push_back(
-                                {builder.operations[s], {}, name_of(builder.roles[s], key)});
-                        }
-                        program.communicators[it->second()].members.push_back(id);
-                        rank.communicators.push_back(it->second);
-                    }
-                    program.ranks.push_back(std::move(rank));
-                }
-            }
+    Communicators communicators(p, program);
+    const std::vector<int> simulated = simulated_ranks(p, variants, fold);
+    const auto copies = static_cast<std::uint32_t>(p.tp * p.cp * p.dp / static_cast<int>(simulated.size()));
+    for (int device = 0; device < p.pp; ++device) {
+        for (const int local : simulated) {
+            const Coordinates c = coordinates_of(p, local, device);
+            const int variant = variants == 1 ? 0 : expert_coordinates(p, local).ep;
+            const int which = device * variants + variant;
+            const RankId id(program.ranks.size());
+            Rank rank{.program = static_cast<std::uint32_t>(which), .device = device_of(p, c)};
+            rank.multiplicity = copies;
+            rank.pipeline_device = device;
+            communicators.join(rank, id, programs[static_cast<std::size_t>(which)], c);
+            program.ranks.push_back(std::move(rank));
         }
     }
     program.first_task.push_back(0);
     for (const Rank& rank : program.ranks) {
-        program.first_task.push_back(program.first_task.back() + devices[rank.program].program.size());
+        program.first_task.push_back(program.first_task.back() + programs[rank.program].program.size());
     }
-    for (RankBuilder& builder : devices) program.rank_programs.push_back(std::move(builder.program));
+    for (RankBuilder& builder : programs) program.rank_programs.push_back(std::move(builder.program));
     program.works = std::move(interner.works);
     program.names = std::move(interner.names);
     program.groups = std::move(interner.groups);
+    program.matrices = std::move(interner.matrices);
     return program;
 }
 

@@ -11,8 +11,10 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "parallel/overlap.hpp"
 #include "parallel/plan.hpp"
 #include "sim/program.hpp"
 
@@ -28,10 +30,26 @@ struct Coordinates {
 };
 std::uint32_t device_of(const Parallelism& p, const Coordinates& c);
 
-enum class RoleKind : std::uint8_t { tp, cp, dp, dp_inner, dp_outer, tied_embedding, pipeline };
+enum class RoleKind : std::uint8_t {
+    tp,
+    cp,
+    dp,
+    dp_inner,
+    dp_outer,
+    ep,                 ///< ranks that hold different experts
+    etp,                ///< ranks that divide each expert
+    expert_dp,          ///< ranks that hold the same experts
+    replica,            ///< copies of one stage's weights on several pipeline devices, at equal coordinates
+    replica_dp,         ///< the same and all of their data-parallel ranks
+    replica_expert_dp,  ///< and of its experts' weights, those that hold the same ones
+    tied_embedding,     ///< holders of the embedding's weights, at equal coordinates
+    pipeline,
+    eviction,
+};
 
-/// A communicator as a rank program sees it. For `pipeline`: from and to are pipeline devices, channel tells
-/// apart activations (0) and gradients (1) and the two directions of bidirectional pipelines.
+/// A communicator as a rank program sees it. For `pipeline` and `eviction`: from and to are pipeline devices;
+/// channel tells apart activations (0) and gradients (1) and the two directions of bidirectional pipelines,
+/// or evictions (0) and loads (1). For replicas: from is the stage.
 struct Role {
     RoleKind kind = RoleKind::tp;
     int from = 0;
@@ -46,10 +64,12 @@ class Interner {
     sim::WorkId work(sim::Work work);
     std::int32_t name(const std::string& name);
     std::uint32_t group(std::vector<std::uint32_t> devices);
+    std::uint32_t matrix(sim::TrafficMatrix matrix);
 
     std::vector<sim::Work> works;
     std::vector<std::string> names;
     std::vector<sim::Group> groups;
+    std::vector<sim::TrafficMatrix> matrices;
 
   private:
     std::unordered_multimap<std::size_t, std::uint32_t> work_index_;
@@ -74,8 +94,11 @@ class RankBuilder {
     /// One further dependency of the task added last. Ids that point nowhere are ignored.
     void depend(sim::TaskId dependency);
     void memory(sim::TaskId task, sim::MemoryKind kind, double bytes);
+    /// The tasks of these bounds are one overlapped unit (parallel/overlap.hpp). `finish` puts them in order:
+    /// until then task ids stay as they were given.
+    void overlap(UnitBounds bounds) { units_.push_back(std::move(bounds)); }
 
-    /// Closes the dependency index; call once after the last task.
+    /// Orders overlapped units and closes the dependency index; call once after the last task.
     void finish();
 
     [[nodiscard]] sim::TaskId last() const { return sim::TaskId(program.work.size() - 1); }
@@ -86,11 +109,14 @@ class RankBuilder {
 
   private:
     std::map<std::tuple<sim::StreamKind, int, int>, sim::StreamId> streams_;
+    std::vector<UnitBounds> units_;
 };
 
-/// Ranks and communicators around finished rank programs (one per pipeline device). `fold`: one simulated
-/// rank per pipeline device, standing for all of its tensor-, context- and data-parallel copies.
-sim::Program assemble(const Parallelism& parallel, std::vector<RankBuilder> devices, Interner interner,
-                      bool fold);
+/// Ranks and communicators around finished rank programs: `variants` for each pipeline device, device by
+/// device. One variant: all ranks of a device do the same. As many as ep: those of a place in the
+/// expert-parallel group do. `fold`: one simulated rank for each program, standing for all ranks that run it
+/// (all ranks of a device where expert-parallel groups do not fit the others, expert/expert_groups.hpp).
+sim::Program assemble(const Parallelism& parallel, std::vector<RankBuilder> programs, int variants,
+                      Interner interner, bool fold);
 
 }  // namespace orrery::parallel

@@ -8,9 +8,12 @@ using namespace sim;
 
 namespace {
 
+/// Tells the tied embedding's own stream from other dp streams.
+constexpr int kTiedStream = -1;
+
 /// Bytes of a weight as the kernels read it.
 double weight_bytes(const RankContext& c) {
-    return c.shape.element();
+    return c.element();
 }
 
 }  // namespace
@@ -22,12 +25,20 @@ void DataParallel::hold(double parameters, double parameter_shards, double gradi
     // Adam: fp32 main weight, momentum, variance. A main weight in fp32 training is the weight itself.
     const double state = context_.plan.training.precision == Precision::fp32 ? 8 : 12;
     held[static_cast<std::size_t>(MemoryKind::parameters)] +=
-        parameters * weight_bytes(context_) / parameter_shards;
+        parameters * weight_bytes(context_) * context_.weight_versions / parameter_shards;
     held[static_cast<std::size_t>(MemoryKind::gradients)] += parameters * gradient / gradient_shards;
     held[static_cast<std::size_t>(MemoryKind::optimizer_state)] += parameters * state / state_shards;
 }
 
-TaskId DataParallel::optimizer_step(double parameters, TaskId after) {
+double DataParallel::dense_parameters() const {
+    return context_.device_parameters() - expert_parameters();
+}
+
+double DataParallel::expert_parameters() const {
+    return context_.experts_apart() ? context_.device_expert_parameters() : 0;
+}
+
+TaskId DataParallel::optimizer_step(double parameters, std::span<const TaskId> after) {
     RankContext& c = context_;
     const models::Software& s = c.software;
     // A first pass (unscaling, overflow check, norm) precedes the decision to step; then the update.
@@ -44,19 +55,18 @@ TaskId DataParallel::optimizer_step(double parameters, TaskId after) {
         c.label(Phase::optimizer, "optimizer"));
 }
 
-TaskId DataParallel::tied_embedding_reduce(TaskId after) {
+TaskId DataParallel::tied_embedding_reduce(TaskId after, double shards) {
     RankContext& c = context_;
-    const Parallelism& p = c.plan.parallel;
-    const bool first = c.device == 0;
-    const bool last = c.device == p.pp - 1;
-    if (p.pp == 1 || !c.model.shape.tied_embeddings || !(first || last)) return after;
-    const double bytes =
-        c.reduction_element() * models::local_parameters(c.model.types[0].operators[0], p.tp, c.software);
-    const std::vector<std::uint32_t> devices = {device_of(p, {0, 0, 0, 0}),
-                                                device_of(p, {0, 0, 0, p.pp - 1})};
-    return c.collective(StreamKind::dp, {RoleKind::tied_embedding}, CollectiveKind::all_reduce, bytes,
-                        devices, c.label(Phase::gradient_reduce, "tied embedding gradient"), after,
-                        c.last_compute);
+    const std::vector<int> holders = c.embedding_holders();
+    if (holders.size() < 2 || std::find(holders.begin(), holders.end(), c.device) == holders.end()) return {};
+    const double parameters =
+        models::local_parameters(c.model.types[0].operators[0], c.plan.parallel.tp, c.software) / shards;
+    const Collective work{CollectiveKind::all_reduce, c.reduction_element() * parameters,
+                          c.interner.group(c.counterparts(holders)), c.software.host.collective};
+    const StreamId stream = c.rank.stream(StreamKind::dp, -1, c.asynchronous ? kTiedStream : 0);
+    return c.rank.add_operation(stream, c.interner.work(work), c.rank.slot({RoleKind::tied_embedding}),
+                                c.label(Phase::gradient_reduce, "tied embedding gradient"),
+                                {after, c.last_compute});
 }
 
 std::unique_ptr<DataParallel> make_data_parallel(RankContext& context) {

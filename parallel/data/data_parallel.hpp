@@ -5,10 +5,11 @@
 // what the weights cost in memory.
 //
 // Call order per rank: begin; then for each action and node before_forward / after_forward or before_backward
-// / after_backward; then finish, once, after the last action.
+// / after_backward; then finish, once after the last action, or, without a flush, whenever an update is due.
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "parallel/rank_context.hpp"
 
@@ -18,6 +19,7 @@ namespace orrery::parallel {
 struct Moment {
     int node = 0;
     int micro_batch = 0;
+    int stage = 0;                ///< virtual stage
     bool first_use = false;       ///< first forward of this node in the step
     bool last_backward = false;   ///< no later backward of this node in the step: its gradients are complete
     bool last_of_action = false;  ///< no further node of this action on this device
@@ -43,12 +45,20 @@ class DataParallel {
 
   protected:
     /// Gradient norm, overflow check, and the update of `parameters` parameters of this rank, after `after`.
-    sim::TaskId optimizer_step(double parameters, sim::TaskId after);
-    /// All-reduce of the tied embedding's gradient between the first and the last pipeline device.
-    sim::TaskId tied_embedding_reduce(sim::TaskId after);
-    /// Static memory of `parameters` weights with gradients divided by `gradient_shards` and states by
-    /// `state_shards`.
+    sim::TaskId optimizer_step(double parameters, std::span<const sim::TaskId> after);
+    /// All-reduce of the gradient of the embedding's weights, `shards`-th part of it, among the pipeline
+    /// devices that hold a copy of them (the first and the last where they are tied), behind `after`; none
+    /// where this device holds no copy or the only one. Without a flush it runs beside the updates, on a
+    /// stream of its own: a gradient from another stage is as old as the schedule makes it anyway.
+    sim::TaskId tied_embedding_reduce(sim::TaskId after, double shards);
+    /// Static memory of `parameters` weights (in as many versions as the schedule keeps) with gradients
+    /// divided by `gradient_shards` and states by `state_shards`.
     void hold(double parameters, double parameter_shards, double gradient_shards, double state_shards);
+
+    /// Parameters that the data-parallel group replicates or shards, and experts where a group of their own
+    /// does (0 otherwise: they count with the others).
+    [[nodiscard]] double dense_parameters() const;
+    [[nodiscard]] double expert_parameters() const;
 
     RankContext& context_;
 };

@@ -4,13 +4,17 @@
 // 2023). A unit is one block; the embedding, the head and the final norm form the root unit, gathered first
 // and kept to the end of backward. Every micro-batch gathers a block before its forward, frees it after (full
 // sharding), gathers it again before its backward, and reduce-scatters its gradient after. Gathers run ahead
-// by `prefetch` units; gathers and reductions share one stream, as one communicator does.
+// by `prefetch` units; gathers and reductions share one stream, as one communicator does. Copies between a
+// unit's one buffer and its parameters or gradients run where the software has them (models/software.hpp).
 //   gradients (SHARD_GRAD_OP): blocks stay gathered from forward to backward.
 //   hybrid: gathers and reduce-scatters inside groups of `sharding_group`, then an all-reduce across the
 //   groups.
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
+#include <span>
+#include <vector>
 
 #include "parallel/data/data_parallel.hpp"
 
@@ -39,7 +43,9 @@ class FullySharded : public DataParallel {
         held[static_cast<std::size_t>(MemoryKind::parameters)] = 0;
     }
 
-    TaskId before_forward(const Moment& moment) override { return gathered(moment, false); }
+    TaskId before_forward(const Moment& moment) override {
+        return unpacked(gathered(moment, false), moment, Phase::forward);
+    }
 
     void after_forward(const Moment& moment) override {
         if (moment.recompute || is_root(moment.node)) return;
@@ -57,7 +63,7 @@ class FullySharded : public DataParallel {
                 std::find(context_.nodes.begin(), context_.nodes.end(), next.node) != context_.nodes.end();
             if (here && !is_root(next.node)) gathered(next, true);
         }
-        return own;
+        return unpacked(own, moment, Phase::backward);
     }
 
     void after_backward(const Moment& moment) override {
@@ -73,10 +79,33 @@ class FullySharded : public DataParallel {
     }
 
     void finish() override {
-        optimizer_step(context_.device_parameters() / static_cast<double>(inner_.size()), last_reduce_);
+        while (!resident_.empty()) free(resident_.begin()->first);
+        free_root();
+        const double shards = static_cast<double>(inner_.size());
+        std::vector<TaskId> reduced = {last_reduce_};
+        add_replicas(shards, reduced);
+        const bool tied_elsewhere = reduced.size() == 1;
+        if (tied_elsewhere) reduced.push_back(tied_embedding_reduce(last_reduce_, shards));
+        optimizer_step(context_.device_parameters() / shards, reduced);
     }
 
   private:
+    /// Stages that another pipeline device holds too: the sum of both devices' gradients, shard by shard.
+    void add_replicas(double shards, std::vector<TaskId>& reduced) {
+        RankContext& c = context_;
+        for (std::size_t stage = 0; stage < c.stage_layers.size(); ++stage) {
+            const std::vector<int>& holders = c.graph.holders(static_cast<int>(stage));
+            const bool here = std::find(holders.begin(), holders.end(), c.device) != holders.end();
+            if (holders.size() < 2 || !here) continue;
+            double parameters = 0;
+            for (const int node : c.stage_layers[stage]) parameters += c.parameters_of(node);
+            reduced.push_back(c.collective(
+                StreamKind::dp, {RoleKind::replica, static_cast<int>(stage)}, CollectiveKind::all_reduce,
+                c.reduction_element() * parameters / shards, c.counterparts(holders),
+                c.label(Phase::gradient_reduce, "gradients of replicas"), last_reduce_, c.last_compute));
+        }
+    }
+
     [[nodiscard]] bool is_root(int node) const {
         return context_.model.layer(node).kind != models::LayerKind::block;
     }
@@ -101,11 +130,36 @@ class FullySharded : public DataParallel {
         return resident_[moment.node] = gather(context_.parameters_of(moment.node), moment, backward);
     }
 
+    /// The gathered buffer copied into the unit's parameters, on the compute stream, where the software does
+    /// so.
+    TaskId unpacked(TaskId gather, const Moment& moment, Phase phase) {
+        RankContext& c = context_;
+        const int unit = is_root(moment.node) ? -1 : moment.node;
+        if (!gather || !c.software.unit_copy_out || !unpacked_.insert(unit).second) return gather;
+        const double parameters = unit < 0 ? root_parameters_ : c.parameters_of(moment.node);
+        c.compute({pass_over(MemoryFamily::elementwise, 2.0 * c.element() * parameters,
+                             c.software.host.per_kernel_forward)},
+                  c.label(phase, "copy out gathered", moment.micro_batch, moment.node),
+                  std::span(&gather, 1));
+        return gather;
+    }
+
+    /// The unit's gradients copied into the buffer that is reduced, on the compute stream.
+    void pack(double parameters, const Moment& moment) {
+        RankContext& c = context_;
+        const models::UnitGradients how = c.software.unit_gradients;
+        if (how == models::UnitGradients::none) return;
+        const double out = how == models::UnitGradients::cast ? c.reduction_element() : c.element();
+        c.compute({pass_over(MemoryFamily::elementwise, (c.element() + out) * parameters,
+                             c.software.host.per_kernel_backward, true)},
+                  c.label(Phase::backward, "copy gradients", moment.micro_batch, moment.node));
+    }
+
     TaskId gather(double parameters, const Moment& moment, bool backward) {
         if (inner_.size() == 1) return {};
         RankContext& c = context_;
         const double shard = parameters / static_cast<double>(inner_.size());
-        const double element = c.shape.element();
+        const double element = c.element();
         // At most 1 + prefetch units in flight: wait until the unit before those has been freed.
         const std::size_t ahead = 1 + static_cast<std::size_t>(std::max(0, c.plan.parallel.prefetch));
         const TaskId limit = done_.size() >= ahead ? done_[done_.size() - ahead] : TaskId{};
@@ -131,13 +185,22 @@ class FullySharded : public DataParallel {
         const double element = c.reduction_element();
         const TaskLabel label = c.label(Phase::gradient_reduce, name, moment.micro_batch, moment.node);
         const StreamId stream = c.rank.stream(StreamKind::dp);
+        pack(parameters, moment);
         TaskId task = c.last_compute;
-        if (element > c.shape.element()) {
+        const bool cast = c.software.unit_gradients == models::UnitGradients::cast;
+        if (element > c.element() && !cast) {
             task = c.rank.add(stream,
-                              c.interner.work(KernelSequence{{pass_over(
-                                  MemoryFamily::elementwise, (c.shape.element() + element) * parameters,
-                                  c.software.host.per_kernel_backward, true)}}),
+                              c.interner.work(KernelSequence{
+                                  {pass_over(MemoryFamily::elementwise, (c.element() + element) * parameters,
+                                             c.software.host.per_kernel_backward, true)}}),
                               label, {task});
+        }
+        if (c.software.gradient_predivide) {
+            task = c.rank.add(
+                stream,
+                c.interner.work(KernelSequence{{pass_over(MemoryFamily::elementwise, 2 * element * parameters,
+                                                          c.software.host.per_kernel_backward, true)}}),
+                label, {task});
         }
         c.rank.memory(task, MemoryKind::gradients, element * parameters);
         task = c.collective(StreamKind::dp, role(), CollectiveKind::reduce_scatter, element * parameters,
@@ -161,16 +224,18 @@ class FullySharded : public DataParallel {
     void finished() { done_.push_back(context_.last_compute); }
 
     void free(int node) {
+        unpacked_.erase(node);
         if (resident_.erase(node) == 0 || inner_.size() == 1) return;
         context_.rank.memory(context_.last_compute, MemoryKind::parameters,
-                             -context_.shape.element() * context_.parameters_of(node));
+                             -context_.element() * context_.parameters_of(node));
     }
 
     void free_root() {
         if (!root_gather_) return;
         root_gather_ = {};
+        unpacked_.erase(-1);
         context_.rank.memory(context_.last_compute, MemoryKind::parameters,
-                             -context_.shape.element() * root_parameters_);
+                             -context_.element() * root_parameters_);
     }
 
     [[nodiscard]] Role role() const { return {hybrid_ ? RoleKind::dp_inner : RoleKind::dp}; }
@@ -181,6 +246,7 @@ class FullySharded : public DataParallel {
     double root_parameters_ = 0;
     TaskId root_gather_;
     std::map<int, TaskId> resident_;  ///< node -> its gather
+    std::set<int> unpacked_;          ///< units copied out since they were gathered; -1: the root
     std::deque<TaskId> done_;         ///< last compute task of each unit, in order
     TaskId last_reduce_;
 };

@@ -3,8 +3,19 @@
 // Data parallelism with whole weights on every rank: DDP (Li et al. 2020: gradients all-reduced in buckets as
 // they become ready during the last backward) and ZeRO-1 / Megatron's distributed optimizer (Rajbhandari et
 // al. 2020: gradients reduce-scattered, each rank updates its part, parameters all-gathered). Gradients of
-// earlier micro-batches only accumulate; the collectives belong to the last one.
+// earlier micro-batches only accumulate; the collectives belong to the last one. Experts that expert
+// parallelism divides are reduced and sharded over the ranks that hold the same ones.
+//
+// Replicas of a stage. Where a pipeline runs in both directions (Chimera, DualPipe), two pipeline devices
+// hold each stage, and the gradient of its weights is the sum over both and over all of their data-parallel
+// ranks. Such a stage is a part of its own: its collectives run among all of these ranks, on a stream of its
+// own, since the two devices complete their stages in different orders. Tied embeddings are one tensor on a
+// device that holds both ends of the model: its gradient is complete with the later of the two, and where it
+// has replicas it is a part of its own too.
+#include <algorithm>
+#include <compare>
 #include <map>
+#include <vector>
 
 #include "parallel/data/data_parallel.hpp"
 
@@ -13,69 +24,207 @@ namespace {
 
 using namespace sim;
 
+/// Weights whose gradients are reduced among the same ranks.
+struct Part {
+    Role role;
+    std::vector<std::uint32_t> ranks;
+    const char* name = "gradient reduction";
+    int channel = 0;  ///< of its dp stream
+    double parameters = 0;
+    double pending = 0;  ///< parameters whose gradients are complete and not yet reduced
+    TaskId last_reduce;
+    TaskId gathered;
+
+    [[nodiscard]] double degree() const { return static_cast<double>(ranks.size()); }
+};
+
+/// Which part: a stage with replicas, or what no other pipeline device has a copy of; and whether its
+/// experts.
+struct PartKey {
+    int stage = 0;
+    bool experts = false;
+    auto operator<=>(const PartKey&) const = default;
+};
+
 class Replicated : public DataParallel {
   public:
     explicit Replicated(RankContext& context)
         : DataParallel(context),
-          degree_(context.plan.parallel.dp * context.plan.parallel.cp),
+          apart_(context.experts_apart()),
           zero_(context.plan.parallel.sharding == DataSharding::optimizer) {
         bucket_bytes_ = context.plan.parallel.bucket_bytes > 0 ? context.plan.parallel.bucket_bytes
                                                                : context.software.bucket_bytes;
+        find_parts();
     }
 
-    void begin() override { hold(context_.device_parameters(), 1, 1, zero_ ? degree_ : 1); }
+    void begin() override {
+        TaskId shared;
+        for (auto& [key, part] : parts_) {
+            hold(part.parameters, 1, 1, zero_ ? part.degree() : 1);
+            // Both holders of a stage come to it at different times, but gather its parameters together.
+            if (key.stage == kOwn || !gathers_in_forward(part)) continue;
+            part.gathered = gather(part, part.parameters, label_of_gather(-1, -1), shared);
+            if (key.stage == kShared) shared = part.gathered;
+        }
+    }
 
     TaskId before_forward(const Moment& moment) override {
-        if (!gathers_in_forward() || !moment.first_use || moment.recompute) return {};
+        if (!zero_ || !context_.plan.parallel.overlap_param_gather || !moment.first_use || moment.recompute)
+            return {};
         // Steady state: the parameters updated at the end of the previous step arrive layer by layer.
-        const double bytes = context_.shape.element() * context_.parameters_of(moment.node);
-        return context_.collective(
-            StreamKind::dp, {RoleKind::dp}, CollectiveKind::all_gather, bytes, context_.dp_group(),
-            context_.label(Phase::parameter_gather, "parameter gather", moment.micro_batch, moment.node), {});
+        const double experts = expert_part(moment.node);
+        const TaskId dense = arrived(moment, false, context_.parameters_of(moment.node) - experts);
+        // Both lie on one stream: the later covers the earlier.
+        const TaskId of_experts = experts > 0 ? arrived(moment, true, experts) : TaskId{};
+        return of_experts ? of_experts : dense;
     }
 
     void after_backward(const Moment& moment) override {
         if (!moment.last_backward) return;
-        pending_ += context_.parameters_of(moment.node);
-        const double bytes = pending_ * context_.reduction_element();
-        if (overlaps() && bucket_bytes_ > 0 && bytes >= bucket_bytes_) reduce();
+        const double experts = expert_part(moment.node);
+        Part& dense = part_of(moment, false);
+        if (shared_ > 0 && is_end(moment.node)) complete_shared(dense, moment.node);
+        add(dense, context_.parameters_of(moment.node) - experts);
+        if (experts > 0) add(part_of(moment, true), experts);
     }
 
     void finish() override {
-        if (pending_ > 0) reduce();
-        last_reduce_ = tied_embedding_reduce(last_reduce_);
-        const double parameters = context_.device_parameters();
-        const TaskId updated = optimizer_step(zero_ ? parameters / degree_ : parameters, last_reduce_);
-        if (zero_ && degree_ > 1 && !gathers_in_forward()) {
-            context_.collective(StreamKind::dp, {RoleKind::dp}, CollectiveKind::all_gather,
-                                context_.shape.element() * parameters, context_.dp_group(),
-                                context_.label(Phase::parameter_gather, "parameter gather"), updated);
+        std::vector<TaskId> reduced;
+        double updated = 0;
+        for (auto& [key, part] : parts_) {
+            reduce(part);
+            reduced.push_back(part.last_reduce);
+            updated += zero_ ? part.parameters / part.degree() : part.parameters;
+        }
+        if (const auto own = parts_.find({kOwn, false}); own != parts_.end()) {
+            const TaskId tied = tied_embedding_reduce(own->second.last_reduce, 1);
+            if (!context_.asynchronous) reduced.push_back(tied);
+        }
+        const TaskId done = optimizer_step(updated, reduced);
+        for (auto& [key, part] : parts_) {
+            if (zero_ && !gathers_in_forward(part))
+                gather(part, part.parameters, label_of_gather(-1, -1), done);
         }
     }
 
   private:
+    static constexpr int kShared = -2;  ///< the embedding's weights, shared with the head, in replicas
+    static constexpr int kOwn = -1;     ///< what no other pipeline device has a copy of
+
+    void find_parts() {
+        const RankContext& c = context_;
+        for (std::size_t stage = 0; stage < c.stage_layers.size(); ++stage) {
+            const std::vector<int>& holders = c.graph.holders(static_cast<int>(stage));
+            if (std::find(holders.begin(), holders.end(), c.device) == holders.end()) continue;
+            double experts = 0;
+            double all = 0;
+            for (const int node : c.stage_layers[stage]) {
+                all += c.parameters_of(node);
+                experts += expert_part(node);
+            }
+            add_part(static_cast<int>(stage), holders, false, all - experts);
+            if (experts > 0) add_part(static_cast<int>(stage), holders, true, experts);
+        }
+        const bool both_ends = !c.nodes.empty() && c.nodes.front() == 0 && is_end(c.nodes.back());
+        if (!c.embedding_is_shared() || !both_ends || c.nodes.size() == 1) return;
+        shared_ = models::local_parameters(c.model.types[0].operators[0], c.plan.parallel.tp, c.software);
+        if (parts_.contains({kOwn, false})) return;
+        parts_.at({0, false}).parameters -= shared_;
+        Part& shared = parts_[{kShared, false}];
+        shared.role = {RoleKind::replica_dp, static_cast<int>(c.stage_layers.size())};
+        shared.ranks = c.dp_group_of(c.embedding_holders());
+        shared.channel = 1 + static_cast<int>(c.stage_layers.size());
+        shared.parameters = shared_;
+    }
+
+    void add_part(int stage, const std::vector<int>& holders, bool experts, double parameters) {
+        const bool own = holders.size() == 1;
+        Part& part = parts_[{own ? kOwn : stage, experts}];
+        part.parameters += parameters;
+        part.ranks = experts ? context_.expert_dp_group_of(holders) : context_.dp_group_of(holders);
+        part.channel = own ? 0 : 1 + stage;
+        if (experts) part.name = "expert gradient reduction";
+        if (own) {
+            part.role = {experts ? RoleKind::expert_dp : RoleKind::dp};
+        } else {
+            part.role = {experts ? RoleKind::replica_expert_dp : RoleKind::replica_dp, stage};
+        }
+    }
+
+    /// The embedding or the head.
+    [[nodiscard]] bool is_end(int node) const {
+        return node == 0 || node + 1 == static_cast<int>(context_.model.nodes.size());
+    }
+
+    /// The weights that both ends share are complete with the second of them.
+    void complete_shared(Part& part, int node) {
+        if (node == 0) part.pending -= shared_;
+        shared_half_ = !shared_half_;
+        if (shared_half_) return;
+        const auto apart = parts_.find({kShared, false});
+        (apart != parts_.end() ? apart->second : part).pending += shared_;
+    }
+
+    Part& part_of(const Moment& moment, bool experts) {
+        const auto it = parts_.find({moment.stage, experts});
+        return it != parts_.end() ? it->second : parts_.at({kOwn, experts});
+    }
+
+    [[nodiscard]] double expert_part(int node) const {
+        return apart_ ? context_.expert_parameters_of(node) : 0;
+    }
     [[nodiscard]] bool overlaps() const {
         return context_.plan.parallel.overlap_grad_reduce && context_.software.overlap_grad_reduce;
     }
-    [[nodiscard]] bool gathers_in_forward() const {
-        return zero_ && degree_ > 1 && context_.plan.parallel.overlap_param_gather;
+    [[nodiscard]] bool gathers_in_forward(const Part& part) const {
+        return zero_ && part.ranks.size() > 1 && context_.plan.parallel.overlap_param_gather;
     }
 
-    void reduce() {
-        const double bytes = pending_ * context_.reduction_element();
-        pending_ = 0;
-        if (degree_ == 1) return;
-        last_reduce_ = context_.collective(
-            StreamKind::dp, {RoleKind::dp},
-            zero_ ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, bytes, context_.dp_group(),
-            context_.label(Phase::gradient_reduce, "gradient reduction"), context_.last_compute);
+    TaskLabel label_of_gather(int micro_batch, int node) {
+        return context_.label(Phase::parameter_gather, "parameter gather", micro_batch, node);
     }
 
-    int degree_;
+    /// The gather that brings the node's part of the weights for its first forward.
+    TaskId arrived(const Moment& moment, bool experts, double parameters) {
+        const Part& part = part_of(moment, experts);
+        if (part.gathered) return part.gathered;
+        return gather(part, parameters, label_of_gather(moment.micro_batch, moment.node), {});
+    }
+
+    TaskId operation(const Part& part, CollectiveKind kind, double bytes, const TaskLabel& label,
+                     TaskId after) {
+        Collective work{kind, bytes, context_.interner.group(part.ranks), context_.software.host.collective};
+        return context_.rank.add_operation(context_.rank.stream(StreamKind::dp, -1, part.channel),
+                                           context_.interner.work(work), context_.rank.slot(part.role), label,
+                                           {after});
+    }
+
+    TaskId gather(const Part& part, double parameters, const TaskLabel& label, TaskId after) {
+        if (parameters <= 0 || part.ranks.size() == 1) return {};
+        return operation(part, CollectiveKind::all_gather, context_.element() * parameters, label, after);
+    }
+
+    void add(Part& part, double parameters) {
+        part.pending += parameters;
+        const double bytes = part.pending * context_.reduction_element();
+        if (overlaps() && bucket_bytes_ > 0 && bytes >= bucket_bytes_) reduce(part);
+    }
+
+    void reduce(Part& part) {
+        const double bytes = part.pending * context_.reduction_element();
+        part.pending = 0;
+        if (bytes <= 0 || part.ranks.size() == 1) return;
+        part.last_reduce =
+            operation(part, zero_ ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, bytes,
+                      context_.label(Phase::gradient_reduce, part.name), context_.last_compute);
+    }
+
+    bool apart_;
     bool zero_;
     double bucket_bytes_ = 0;
-    double pending_ = 0;  ///< parameters whose gradients are complete and not yet reduced
-    TaskId last_reduce_;
+    double shared_ = 0;         ///< parameters that embedding and head share on this device
+    bool shared_half_ = false;  ///< one of the two has completed its gradient
+    std::map<PartKey, Part> parts_;
 };
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "parallel/tensor/megatron.hpp"
 
+#include "parallel/expert/expert_steps.hpp"
+#include "parallel/sequence/context_attention.hpp"
+
 namespace orrery::parallel {
 namespace {
 
@@ -13,18 +16,21 @@ using sim::CollectiveKind;
 
 class StepList {
   public:
-    StepList(const LocalShape& shape, const Software& software) : shape_(shape), software_(software) {}
+    StepList(const LocalShape& shape, const Software& software, const Parallelism& plan)
+        : shape_(shape), software_(software), plan_(plan) {}
 
     void kernels(int op, const std::vector<Kernel>& list) {
-        for (const Kernel& k : list) steps.push_back({.kind = Step::Kind::kernel, .kernel = k, .op = op});
+        for (const Kernel& k : list) steps.push_back({.kernel = k, .op = op});
     }
     void collective(int op, CollectiveKind kind, double bytes) {
         if (shape_.tp == 1) return;
-        steps.push_back(
-            {.kind = Step::Kind::collective, .kernel = {}, .collective = kind, .bytes = bytes, .op = op});
+        Step step{.kind = Step::Kind::collective, .op = op};
+        step.collective = kind;
+        step.bytes = bytes;
+        steps.push_back(step);
     }
     void wait(int op) {
-        if (shape_.tp > 1) steps.push_back({.kind = Step::Kind::wait, .kernel = {}, .op = op});
+        if (shape_.tp > 1) steps.push_back({.kind = Step::Kind::wait, .op = op});
     }
     void blocking(int op, CollectiveKind kind, double bytes) {
         collective(op, kind, bytes);
@@ -34,12 +40,17 @@ class StepList {
         if (operations <= 0) return;
         Kernel k{.kind = KernelKind::host_only, .precision = shape_.precision, .backward = backward};
         k.host_operations = operations;
-        steps.push_back({.kind = Step::Kind::kernel, .kernel = k, .op = op});
+        steps.push_back({.kernel = k, .op = op});
     }
 
     void forward(const Layer& layer, int i) {
         const Operator& op = layer.operators[static_cast<std::size_t>(i)];
+        if (divides_context(op)) {
+            append(i, context_attention_forward(op, shape_, software_, plan_));
+            return;
+        }
         const double full = shape_.element() * shape_.tokens();
+        if (op.kind == OperatorKind::unpermute) append(i, combine_steps(op, shape_, plan_));
         // With sequence parallelism a column (or vocabulary) linear first gathers its input along the
         // sequence.
         const bool gathers = shape_.sequence_parallel && op.kind == OperatorKind::linear &&
@@ -48,6 +59,7 @@ class StepList {
         std::vector<Kernel> list;
         models::emit_forward(op, shape_, software_, list);
         kernels(i, list);
+        if (op.kind == OperatorKind::permute) append(i, dispatch_steps(op, shape_, plan_));
         const bool row = op.kind == OperatorKind::linear && op.split == Split::row;
         const bool embedding = op.kind == OperatorKind::token_embedding;
         if (row || embedding) {
@@ -80,6 +92,7 @@ class StepList {
     void backward(const Layer& layer, int i, Pass pass, bool recompute_attention) {
         const Operator& op = layer.operators[static_cast<std::size_t>(i)];
         const bool input = pass != Pass::backward_weight;
+        if (input && op.kind == OperatorKind::permute) append(i, combine_steps(op, shape_, plan_));
         const bool weight = pass != Pass::backward_input;
         const double full = shape_.element() * shape_.tokens();
         const bool linear = op.kind == OperatorKind::linear;
@@ -91,10 +104,12 @@ class StepList {
             blocking(i, CollectiveKind::all_gather, full * static_cast<double>(op.out_features));
         }
         if (input && recompute_attention && op.kind == OperatorKind::core_attention) {
-            std::vector<Kernel> again;
-            models::emit_forward(op, shape_, software_, again);
-            kernels(i, again);
+            recompute_core(op, i);
             host(i, software_.host.checkpoint, true);
+        }
+        if (divides_context(op)) {
+            if (input) append(i, context_attention_backward(op, shape_, software_, plan_));
+            return;
         }
         // Megatron gathers a divided input again for the weight gradient, beside the input-gradient product.
         if (weight && column && shape_.sequence_parallel) {
@@ -105,6 +120,7 @@ class StepList {
         if (input) {
             models::emit_backward_input(op, shape_, software_, list);
             kernels(i, list);
+            if (op.kind == OperatorKind::unpermute) append(i, dispatch_steps(op, shape_, plan_));
         }
         if (column && weight && input && shape_.sequence_parallel && software_.overlap_tp_backward) wait(i);
         if (input && column) {
@@ -124,15 +140,37 @@ class StepList {
     std::vector<Step> steps;
 
   private:
+    [[nodiscard]] bool divides_context(const Operator& op) const {
+        return plan_.cp > 1 && op.kind == OperatorKind::core_attention;
+    }
+
+    void recompute_core(const Operator& op, int i) {
+        if (divides_context(op)) {
+            append(i, context_attention_forward(op, shape_, software_, plan_));
+            return;
+        }
+        std::vector<Kernel> again;
+        models::emit_forward(op, shape_, software_, again);
+        kernels(i, again);
+    }
+
+    void append(int op, std::vector<Step> list) {
+        for (Step& step : list) {
+            step.op = op;
+            steps.push_back(step);
+        }
+    }
+
     const LocalShape& shape_;
     const Software& software_;
+    const Parallelism& plan_;
 };
 
 }  // namespace
 
 std::vector<Step> layer_steps(const Layer& layer, const LocalShape& shape, const Software& software,
-                              Pass pass, bool recompute_attention) {
-    StepList list(shape, software);
+                              const Parallelism& plan, Pass pass, bool recompute_attention) {
+    StepList list(shape, software, plan);
     const int count = static_cast<int>(layer.operators.size());
     if (pass == Pass::forward) {
         for (int i = 0; i < count; ++i) list.forward(layer, i);

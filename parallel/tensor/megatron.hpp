@@ -14,30 +14,18 @@
 #include <vector>
 
 #include "models/emit.hpp"
-#include "sim/program.hpp"
+#include "parallel/step.hpp"
 
 namespace orrery::parallel {
 
-/// One step of a layer on a rank, in issue order.
-struct Step {
-    enum class Kind : std::uint8_t {
-        kernel,
-        collective,  ///< issued on the tp stream once all kernels before it have ended
-        wait,        ///< kernels after it need all collectives before it
-    };
-    Kind kind = Kind::kernel;
-    Kernel kernel;
-    sim::CollectiveKind collective = sim::CollectiveKind::all_reduce;
-    double bytes = 0;
-    int op = 0;  ///< index of the operator it comes from
-};
-
 enum class Pass : std::uint8_t { forward, backward, backward_input, backward_weight };
 
-/// The steps of one pass over the layer. `recompute_attention`: selective recomputation, the core attention's
-/// forward is run again just before its backward. `Pass::backward` computes both gradients, operator by
-/// operator, last first.
+/// The steps of one pass over the layer, with those of context parallelism (sequence/) in the attention core
+/// and of expert parallelism (expert/) around the experts. `recompute_attention`: selective recomputation,
+/// the core attention's forward is run again just before its backward. `Pass::backward` computes both
+/// gradients, operator by operator, last first.
 std::vector<Step> layer_steps(const models::Layer& layer, const models::LocalShape& shape,
-                              const models::Software& software, Pass pass, bool recompute_attention);
+                              const models::Software& software, const Parallelism& plan, Pass pass,
+                              bool recompute_attention);
 
 }  // namespace orrery::parallel

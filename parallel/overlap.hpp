@@ -1,0 +1,24 @@
+// parallel/overlap.hpp
+//
+// Actions that run as one overlapped unit (DualPipe's F&B, Megatron's combined 1F1B): their tasks, lowered
+// one action after the other, are put into the order in which one host would issue them so that the compute
+// of one action runs beside the communication of the other. Each action is cut where its compute waits for
+// one of its own communications; the parts then follow each other in turn, a part that depends on one of
+// another action behind that. Within an action nothing changes place, and dependencies stay what they were.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/program.hpp"
+
+namespace orrery::parallel {
+
+/// bounds[i] to bounds[i+1]: the tasks of the i-th action of a unit.
+using UnitBounds = std::vector<std::uint32_t>;
+
+/// Reorders the tasks of a rank program, whose units do not meet. Operations of a communicator are numbered
+/// anew in issue order.
+void overlap_units(sim::RankProgram& program, const std::vector<UnitBounds>& units);
+
+}  // namespace orrery::parallel
