@@ -1,5 +1,6 @@
 #include "profiler/fit_attention.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.hpp"
@@ -15,15 +16,18 @@ bool times_both(const Sample& sample) {
     return !sample.kernel.backward && sample.kernel.flops > 3 * sim::attention_flops(sample.kernel);
 }
 
+/// The most that a calibration may say (sim/cost/calibration_yaml.cpp): noise can drive a fit beyond.
+constexpr double kMostEfficiency = 2, kMostKeys = 1e6, kMostTail = 10;
+
 /// Parameters: log of forward efficiency, forward/backward ratio, overhead, diagonal, tail.
 AttentionPair decode(const VectorXd& p, const AttentionPrior& prior) {
     AttentionPair pair;
-    pair.forward.efficiency = std::exp(p[0]);
-    pair.backward.efficiency = std::exp(p[0] - p[1]);
+    pair.forward.efficiency = std::min(kMostEfficiency, std::exp(p[0]));
+    pair.backward.efficiency = std::min(kMostEfficiency, std::exp(p[0] - p[1]));
     for (sim::AttentionModel* model : {&pair.forward, &pair.backward}) {
-        model->overhead = std::exp(p[2]);
-        model->diagonal = std::exp(p[3]);
-        model->tail = std::exp(p[4]);
+        model->overhead = std::min(kMostKeys, std::exp(p[2]));
+        model->diagonal = std::min(kMostKeys, std::exp(p[3]));
+        model->tail = std::min(kMostTail, std::exp(p[4]));
     }
     pair.forward.rows = prior.forward_rows;
     pair.backward.rows = prior.backward_rows;

@@ -181,19 +181,27 @@ sim::FitQuality gemm_quality(const std::vector<Sample>& samples, const GemmModel
     return measure_quality(samples, dense(model, device));
 }
 
-void cross_validate_gemm(const std::vector<Sample>& samples, const GemmModel& prior,
-                         const sim::GemmDevice& device, int folds, sim::FitQuality& quality) {
+std::vector<int> folds_by_layer(const std::vector<Sample>& samples, int folds) {
     std::map<std::pair<std::int64_t, std::int64_t>, int> fold_of;
     for (const Sample& sample : samples) fold_of.emplace(layer_of(sample.kernel), 0);
     int next = 0;
     for (auto& [layer, fold] : fold_of) fold = next++ % folds;
-    if (next < folds) return;
+    if (next < folds) return {};
+    std::vector<int> out;
+    for (const Sample& sample : samples) out.push_back(fold_of.at(layer_of(sample.kernel)));
+    return out;
+}
+
+void cross_validate_gemm(const std::vector<Sample>& samples, const GemmModel& prior,
+                         const sim::GemmDevice& device, int folds, sim::FitQuality& quality) {
+    const std::vector<int> fold_of = folds_by_layer(samples, folds);
+    if (fold_of.empty()) return;
     std::vector<double> errors;
     for (int fold = 0; fold < folds; ++fold) {
         std::vector<Sample> kept;
         std::vector<Sample> held_out;
-        for (const Sample& sample : samples) {
-            (fold_of.at(layer_of(sample.kernel)) == fold ? held_out : kept).push_back(sample);
+        for (std::size_t i = 0; i < samples.size(); ++i) {
+            (fold_of[i] == fold ? held_out : kept).push_back(samples[i]);
         }
         const GemmModel model = fit_gemm(kept, prior, device);
         for (const Sample& s : held_out) {

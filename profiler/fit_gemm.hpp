@@ -35,6 +35,10 @@ sim::GemmModel gemm_prior();
 sim::FitQuality gemm_quality(const std::vector<Sample>& samples, const sim::GemmModel& model,
                              const sim::GemmDevice& device);
 
+/// Fold (0 up to folds - 1) of each sample: the samples of one layer (the two dimensions that are not tokens)
+/// share one. Empty when there are fewer layers than folds.
+std::vector<int> folds_by_layer(const std::vector<Sample>& samples, int folds);
+
 /// k-fold cross-validation: all samples of one layer (the two dimensions that are not tokens) are held out
 /// together. Writes held_out_* of `quality`.
 void cross_validate_gemm(const std::vector<Sample>& samples, const sim::GemmModel& prior,
