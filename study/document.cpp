@@ -17,8 +17,12 @@ constexpr std::size_t kMostBases = 8;
 constexpr std::size_t kLongestPath = 16;
 
 /// Keys whose scalar stands for a map with that one key.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kShorthands = {
-    {{"model", "base"}, {"cluster", "node"}, {"schedule", "name"}, {"training.recompute", "policy"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kShorthands = {
+    {{"model", "base"},
+     {"cluster", "node"},
+     {"cluster.fabric", "base"},
+     {"schedule", "name"},
+     {"training.recompute", "policy"}}};
 
 yaml::Node take_base(yaml::Node& document) {
     for (std::size_t i = 0; i < document.children.size(); ++i) {
@@ -131,25 +135,41 @@ yaml::Node follow_bases(yaml::Node document) {
     return result;
 }
 
+namespace {
+
+/// The node at a dotted key, made where it is absent.
+yaml::Node& node_at(yaml::Node& document, std::string_view dotted_key, const yaml::Node& place,
+                    const Location& where) {
+    yaml::Node* node = &document;
+    std::string path;
+    for (const std::string& key : split(dotted_key, where)) {
+        expand_shorthand(*node, path);
+        require_map(*node, path, where);
+        node = &child_of(*node, key, place);
+        path += (path.empty() ? "" : ".") + key;
+    }
+    return *node;
+}
+
+}  // namespace
+
 void apply_override(yaml::Node& document, const std::string& key_and_value) {
     const std::string name = "--set " + key_and_value;
     const Location where{name};
     const std::size_t equals = key_and_value.find('=');
     if (equals == std::string::npos) throw InputError(where, "", "expected KEY=VALUE, as parallel.tp=4");
-    const std::vector<std::string> keys = split(std::string_view(key_and_value).substr(0, equals), where);
     yaml::Node value = yaml::parse(std::string_view(key_and_value).substr(equals + 1), name);
     forget_lines(value);
+    yaml::Node& node = node_at(document, std::string_view(key_and_value).substr(0, equals), value, where);
+    value.key = node.key;
+    node = std::move(value);
+}
 
-    yaml::Node* node = &document;
-    std::string path;
-    for (const std::string& key : keys) {
-        expand_shorthand(*node, path);
-        require_map(*node, path, where);
-        node = &child_of(*node, key, value);
-        path += (path.empty() ? "" : ".") + key;
-    }
-    value.key = keys.back();
-    *node = std::move(value);
+void lay_over(yaml::Node& document, std::string_view dotted_key, yaml::Node value, const Location& where) {
+    yaml::Node& node = node_at(document, dotted_key, value, where);
+    if (value.kind == yaml::Kind::map) expand_shorthand(node, dotted_key);
+    value.key = node.key;
+    merge(node, std::move(value));
 }
 
 const yaml::Node& deepest(const yaml::Node& document, std::string_view dotted_path) {

@@ -24,6 +24,11 @@ yaml::Node follow_bases(yaml::Node document);
 /// InputError when the text is not KEY=VALUE or the key leads through something that is no map.
 void apply_override(yaml::Node& document, const std::string& key_and_value);
 
+/// Lays `value` over what stands at a dotted key ("parallel.tp"): maps merge, anything else is replaced. Keys
+/// that are absent are made, a scalar that stands for a map becomes that map where the key leads into it or
+/// the value is a map. `where` stands in messages about the key itself.
+void lay_over(yaml::Node& document, std::string_view dotted_key, yaml::Node value, const Location& where);
+
 /// The node at a dotted path, or the deepest one on the way to it that exists.
 const yaml::Node& deepest(const yaml::Node& document, std::string_view dotted_path);
 

@@ -10,63 +10,15 @@
 #include "core/data_path.hpp"
 #include "core/nearest_name.hpp"
 #include "schedules/schedule.hpp"
+#include "study/cluster_choice.hpp"
+#include "study/data_name.hpp"
 #include "study/document.hpp"
 #include "study/experiment_table.hpp"
+#include "study/read_experiment.hpp"
+#include "study/slice_search.hpp"
 
 namespace orrery::study {
 namespace {
-
-/// How many nodes, and how many GPUs on each.
-std::pair<int, int> nodes_and_gpus(const Experiment& experiment, const ClusterChoice& choice,
-                                   int gpus_of_node) {
-    if (!choice.gpus) return {choice.nodes.value_or(1), gpus_of_node};
-    const int gpus = *choice.gpus;
-    const int nodes = choice.nodes.value_or((gpus + gpus_of_node - 1) / gpus_of_node);
-    if (gpus % nodes != 0 || gpus / nodes > gpus_of_node) {
-        throw InputError(
-            experiment.where("cluster.gpus"), "cluster.gpus",
-            fmt::format("{} GPUs do not lie equally on {} nodes of {}; expected a multiple of the "
-                        "nodes, at most {}",
-                        gpus, nodes, gpus_of_node, std::int64_t{nodes} * gpus_of_node));
-    }
-    return {nodes, gpus / nodes};
-}
-
-/// A name stays a name; a path is looked up beside the experiment's file. Throws InputError at the key when
-/// there is neither.
-std::string data_name(const Experiment& experiment, const std::string& key, const std::string& word,
-                      std::string_view folder, const std::string& written) {
-    const std::string file = data_file(folder, written, word, experiment.where(key), key).string();
-    const bool is_path = written.find('/') != std::string::npos || written.ends_with("ml");
-    return is_path ? file : written;
-}
-
-topologies::Cluster cluster_of(const Experiment& experiment, const ClusterChoice& choice) {
-    const std::string node = data_name(experiment, "cluster.node", "node", "topologies/zoo", choice.node);
-    topologies::Cluster cluster = topologies::make_cluster(node, 1);
-    if (!choice.fabric.empty()) {
-        cluster.fabric = topologies::load_fabric(
-            data_name(experiment, "cluster.fabric", "fabric", "topologies/zoo/fabrics", choice.fabric));
-    }
-    const int gpus_of_node = cluster.node.gpus;
-    std::tie(cluster.nodes, cluster.node.gpus) = nodes_and_gpus(experiment, choice, gpus_of_node);
-    // Half of a node's GPUs reach the network over half of its NICs.
-    if (cluster.node.gpus < gpus_of_node && cluster.node.nics > 0) {
-        cluster.node.nics = std::max(1, cluster.node.nics * cluster.node.gpus / gpus_of_node);
-    }
-    const auto replace = [](auto& figure, const auto& given) {
-        if (given) figure = *given;
-    };
-    replace(cluster.node.nics, choice.nics);
-    replace(cluster.node.nic_bandwidth, choice.nic_bandwidth);
-    replace(cluster.node.nic_latency_s, choice.nic_latency_s);
-    replace(cluster.node.gpu_link_bandwidth, choice.gpu_link_bandwidth);
-    replace(cluster.node.gpu_link_latency_s, choice.gpu_link_latency_s);
-    replace(cluster.node.gpu.memory_bytes, choice.gpu_memory_bytes);
-    replace(cluster.fabric.oversubscription, choice.oversubscription);
-    if (!choice.collectives.empty()) cluster.node.collectives = choice.collectives;
-    return cluster;
-}
 
 /// The data-parallel degree that uses every GPU.
 int derived_dp(const Experiment& experiment, const parallel::Parallelism& degrees) {
@@ -82,6 +34,12 @@ int derived_dp(const Experiment& experiment, const parallel::Parallelism& degree
     return static_cast<int>(gpus / model_parallel);
 }
 
+/// Ranks of an expert-parallel group that share a node.
+int expert_ranks_per_node(const Experiment& experiment, const parallel::Parallelism& p) {
+    const int here = experiment.cluster.node.gpus / std::gcd(experiment.cluster.node.gpus, p.expert_tp());
+    return std::gcd(std::max(1, here), p.ep);
+}
+
 parallel::Plan plan_of(const Experiment& experiment, const ExperimentFile& file) {
     parallel::Plan plan = experiment.plan;
     plan.parallel = file.parallel.degrees;
@@ -94,9 +52,23 @@ parallel::Plan plan_of(const Experiment& experiment, const ExperimentFile& file)
     if (plan.parallel.sharding == parallel::DataSharding::hybrid && plan.parallel.sharding_group == 0) {
         plan.parallel.sharding_group = std::gcd(plan.parallel.dp, experiment.cluster.node.gpus);
     }
+    if (file.moe) plan.experts = expert_plan_of(experiment, *file.moe);
+    plan.experts.node_ranks = expert_ranks_per_node(experiment, plan.parallel);
     if (plan.training.seq_length == 0) plan.training.seq_length = experiment.model.seq_length;
     plan.schedule = file.schedule.name;
     plan.schedule_variant = file.schedule.variant;
+    plan.slice_lengths = file.schedule.slice_lengths;
+    plan.slices =
+        file.schedule.slices.value_or(std::max<int>(1, static_cast<int>(plan.slice_lengths.size())));
+    plan.schedule_memory_limit = file.schedule.memory_limit;
+    plan.partition = file.parallel.partition;
+    plan.layer_recompute = file.training.recompute.per_layer;
+    plan.layer_offload = file.training.offload.per_layer;
+    if (plan.layer_offload.empty() && file.training.offload.target != parallel::OffloadTarget::none) {
+        plan.layer_offload.assign(static_cast<std::size_t>(experiment.model.blocks()),
+                                  file.training.offload.target);
+    }
+    plan.offload_partner = file.training.offload.partners;
     return plan;
 }
 
@@ -111,6 +83,8 @@ const schedules::ScheduleEntry& schedule_of(const Experiment& experiment, const 
                      unknown_name("schedule", name, names));
 }
 
+}  // namespace
+
 Experiment read_experiment(yaml::Node document, std::span<const std::string> overrides) {
     document = follow_bases(std::move(document));
     for (const std::string& override_text : overrides) apply_override(document, override_text);
@@ -120,22 +94,30 @@ Experiment read_experiment(yaml::Node document, std::span<const std::string> ove
     experiment.cluster = cluster_of(experiment, file.cluster);
     experiment.plan = plan_of(experiment, file);
     // A table of learned positions is as long as the sequences it is trained on.
-    if (experiment.model.position == models::PositionKind::learned) {
+    if (experiment.model.position == models::PositionKind::learned && experiment.model.towers.empty()) {
         experiment.model.seq_length =
             std::max(experiment.model.seq_length, experiment.plan.training.seq_length);
     }
     const schedules::ScheduleEntry& schedule = schedule_of(experiment, experiment.plan.schedule);
     experiment.plan.parallel.vpp = file.schedule.vpp.value_or(schedule.default_chunks);
+    experiment.plan.parallel.overlap_p2p = file.parallel.overlap_p2p.value_or(!schedule.sends_block);
     if (experiment.calibration.empty()) experiment.calibration = experiment.cluster.node.gpu.name;
     experiment.calibration =
         data_name(experiment, "calibration", "calibration", "calibrations", experiment.calibration);
     experiment.plan.software =
         data_name(experiment, "software", "software", "models/software", experiment.plan.software);
     check_experiment(experiment);
+    if (file.schedule.search_slices) {
+        experiment.plan.slice_lengths = best_slice_lengths(experiment);
+        experiment.plan.slices = static_cast<int>(experiment.plan.slice_lengths.size());
+        check_experiment(experiment);
+    }
     return experiment;
 }
 
-}  // namespace
+void check_keys(const yaml::Node& document) {
+    schema::read(experiment_table(), document);
+}
 
 Location Experiment::where(std::string_view dotted_key) const {
     return deepest(document, dotted_key).where();

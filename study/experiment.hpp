@@ -18,16 +18,19 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/schema.hpp"
 #include "core/yaml.hpp"
 #include "models/transformer.hpp"
 #include "parallel/plan.hpp"
+#include "study/disturbance_table.hpp"
+#include "study/goodput.hpp"
 #include "topologies/cluster.hpp"
 
 namespace orrery::study {
 
-enum class EngineKind : std::uint8_t { replay, simgrid };
+enum class EngineKind : std::uint8_t { replay, flow, simgrid };
 std::string_view to_string(EngineKind engine);
 
 /// What one task of the program is.
@@ -47,6 +50,11 @@ struct Experiment {
     EngineKind engine = EngineKind::replay;
     Granularity granularity = Granularity::kernel;
     bool fold = true;  ///< simulate ranks that do the same work once
+    std::vector<sim::Straggler> stragglers;
+    sim::Jitter jitter;
+    std::vector<FaultChoice> faults;  ///< engine flow only
+    SharingChoice sharing;            ///< engine flow only
+    std::optional<Reliability> reliability;
 
     /// What it was read from (empty when built by hand), for the places in error messages.
     yaml::Node document;
@@ -62,6 +70,10 @@ Experiment load_experiment(const std::string& name_or_path, std::span<const std:
 /// The same from YAML text; `file` names it in messages, and `base:` is looked up beside it.
 Experiment parse_experiment(std::string_view yaml_text, const std::string& file,
                             std::span<const std::string> overrides = {});
+
+/// Throws the mistakes that the document makes by itself: unknown keys, wrong types, values out of range. Not
+/// those between keys.
+void check_keys(const yaml::Node& document);
 
 /// Checks an experiment as a whole, however it was made: degrees against GPUs, heads, layers, batch and
 /// schedule. Throws InputError at the place of the offending key.

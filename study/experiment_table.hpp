@@ -6,47 +6,48 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "study/cluster_choice.hpp"
 #include "study/experiment.hpp"
+#include "study/moe_table.hpp"
 
 namespace orrery::study {
-
-/// `cluster:`. Figures that are given replace those of the node and its fabric.
-struct ClusterChoice {
-    std::string node;
-    std::optional<int> nodes;
-    std::optional<int> gpus;
-    std::string fabric;
-    std::optional<int> nics;
-    std::optional<double> nic_bandwidth;
-    std::optional<double> nic_latency_s;
-    std::optional<double> gpu_link_bandwidth;
-    std::optional<double> gpu_link_latency_s;
-    std::optional<double> gpu_memory_bytes;
-    std::optional<double> oversubscription;
-    std::string collectives;
-};
 
 struct ParallelChoice {
     parallel::Parallelism degrees;
     std::optional<int> dp;
+    std::optional<bool> overlap_p2p;
+    std::vector<int> partition;
 };
 
 struct ScheduleChoice {
     std::string name = "1f1b";
     std::optional<int> vpp;
     std::string variant;
+    std::optional<int> slices;
+    std::vector<std::int64_t> slice_lengths;
+    bool search_slices = false;  ///< slice_lengths: auto
+    std::optional<double> memory_limit;
 };
 
 struct RecomputeChoice {
     parallel::RecomputePolicy policy = parallel::RecomputePolicy::none;
     parallel::RecomputeMethod method = parallel::RecomputeMethod::uniform;
     int layers = 1;
+    std::vector<parallel::RecomputePolicy> per_layer;
+};
+
+struct OffloadChoice {
+    parallel::OffloadTarget target = parallel::OffloadTarget::none;
+    std::vector<parallel::OffloadTarget> per_layer;
+    std::vector<int> partners;
 };
 
 struct TrainingChoice {
     parallel::Training training;
     RecomputeChoice recompute;
+    OffloadChoice offload;
 };
 
 /// The whole file.
@@ -56,6 +57,7 @@ struct ExperimentFile {
     ParallelChoice parallel;
     ScheduleChoice schedule;
     TrainingChoice training;
+    std::optional<MoeChoice> moe;
 };
 
 const schema::Table<ExperimentFile>& experiment_table();

@@ -1,26 +1,22 @@
 #include "study/flops.hpp"
 
-#include <algorithm>
+#include "parallel/layer_policy.hpp"
 
 namespace orrery::study {
 namespace {
 
 using models::Layer;
-using models::LayerKind;
 using models::OperatorKind;
 
-/// Blocks whose whole forward is repeated.
-double repeated_blocks(const models::Model& model, const parallel::Training& training,
-                       const std::vector<std::vector<int>>& stage_layers) {
-    double sum = 0;
-    for (const std::vector<int>& nodes : stage_layers) {
-        const auto blocks = std::count_if(
-            nodes.begin(), nodes.end(), [&](int node) { return model.layer(node).kind == LayerKind::block; });
-        const bool all = training.recompute_method == parallel::RecomputeMethod::uniform;
-        sum +=
-            static_cast<double>(all ? blocks : std::min<std::ptrdiff_t>(blocks, training.recompute_layers));
-    }
-    return sum;
+/// [stage] share of its micro-batches whose forward the schedule itself runs again.
+std::vector<double> repeated_by_schedule(const schedules::Schedule& schedule) {
+    std::vector<double> share(static_cast<std::size_t>(schedule.stages()), 0);
+    const double each = 1.0 / (static_cast<double>(schedule.micro_batches) * schedule.slices);
+    for (const std::vector<schedules::Action>& order : schedule.orders)
+        for (const schedules::Action& action : order)
+            if (action.kind == schedules::ActionKind::recompute)
+                share[static_cast<std::size_t>(action.stage)] += each;
+    return share;
 }
 
 double forward_of(const Layer& layer, std::int64_t seq) {
@@ -46,24 +42,24 @@ double selectively_repeated(const Layer& layer, std::int64_t seq, models::Select
 }  // namespace
 
 StepFlops step_flops(const models::Model& model, const parallel::Plan& plan, const models::Software& software,
-                     const std::vector<std::vector<int>>& stage_layers) {
+                     const schedules::Schedule& schedule, const std::vector<std::vector<int>>& stage_layers) {
     const parallel::Training& training = plan.training;
     const std::int64_t seq = training.seq_length > 0 ? training.seq_length : model.shape.seq_length;
     const auto sequences = static_cast<double>(training.global_batch);
     StepFlops flops;
     flops.model = sequences * models::model_flops_per_sequence(model, seq, false);
-    if (training.recompute == parallel::RecomputePolicy::none) return flops;
-
-    const bool full = training.recompute == parallel::RecomputePolicy::full;
-    for (const models::LayerNode& node : model.nodes) {
-        const Layer& layer = model.types[static_cast<std::size_t>(node.type)];
-        if (layer.kind != LayerKind::block) continue;
-        flops.recomputed +=
-            full ? forward_of(layer, seq) : selectively_repeated(layer, seq, software.selective);
-    }
-    if (full) {
-        flops.recomputed *= repeated_blocks(model, training, stage_layers) /
-                            static_cast<double>(std::max<std::int64_t>(1, model.shape.layers));
+    const auto policies = parallel::layer_policies(model, plan, stage_layers);
+    const std::vector<double> repeated = repeated_by_schedule(schedule);
+    for (std::size_t stage = 0; stage < stage_layers.size(); ++stage) {
+        for (const int node : stage_layers[stage]) {
+            const Layer& layer = model.layer(node);
+            const std::int64_t tokens = layer.tokens_of(seq);
+            const parallel::RecomputePolicy policy = policies[static_cast<std::size_t>(node)].recompute;
+            const bool full = policy == parallel::RecomputePolicy::full;
+            flops.recomputed += (full ? 1 : repeated[stage]) * forward_of(layer, tokens);
+            if (policy == parallel::RecomputePolicy::selective)
+                flops.recomputed += selectively_repeated(layer, tokens, software.selective);
+        }
     }
     flops.recomputed *= sequences;
     return flops;

@@ -7,6 +7,7 @@
 #include "models/graph.hpp"
 #include "models/software.hpp"
 #include "parallel/plan.hpp"
+#include "schedules/schedule.hpp"
 
 namespace orrery::study {
 
@@ -15,9 +16,10 @@ struct StepFlops {
     double recomputed = 0;  ///< repeated in backward under the plan's policy: hfu counts it too
 };
 
-/// `stage_layers` as parallel::Lowered has it: which layers a block-wise recomputation repeats.
+/// `stage_layers` as parallel::Lowered has it: which layers a block-wise recomputation repeats. A schedule's
+/// own recompute actions (Varuna) repeat whole stages.
 StepFlops step_flops(const models::Model& model, const parallel::Plan& plan, const models::Software& software,
-                     const std::vector<std::vector<int>>& stage_layers);
+                     const schedules::Schedule& schedule, const std::vector<std::vector<int>>& stage_layers);
 
 /// The formula in words, as the reports print it.
 inline constexpr const char* kFlopFormula =

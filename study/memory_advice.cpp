@@ -93,7 +93,7 @@ std::optional<MemoryChange> tried(Experiment& changed, std::vector<std::string> 
         MemoryChange change;
         change.overrides = std::move(overrides);
         change.peak_bytes = sim::measure_memory(s.lowered.program, s.timeline).peak_bytes;
-        change.step_time_s = s.timeline.makespan();
+        change.step_time_s = s.step_time_s();
         change.fits = change.peak_bytes <= changed.cluster.node.gpu.memory_bytes;
         return change;
     } catch (const InputError&) {  // not a legal plan: not a proposal

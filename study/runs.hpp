@@ -28,6 +28,12 @@ struct RecordedRun {
     std::string source;  ///< of the group of rows, without line numbers
     Experiment experiment;
     double measured_step_time_s = 0;
+    double measured_peak_bytes = 0;  ///< of the fullest GPU; 0 where the row records none
+    /// No rank waits for others between two steps: they follow each other at the longest span of a rank
+    /// (column steps_overlap; optimizer post-validation of the zero-bubble papers).
+    bool steps_overlap = false;
+    /// What is equal among rows that differ in their pipeline schedule; empty where the row names none.
+    std::string setting;
 };
 
 /// The experiment that a row describes. Throws InputError (line, column) for cells that are no numbers.

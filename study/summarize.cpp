@@ -2,13 +2,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "schedules/schedule.hpp"
 #include "sim/cost/gemm_cost.hpp"
 #include "sim/metrics/memory.hpp"
 #include "sim/metrics/metrics.hpp"
+#include "study/expert_result.hpp"
 #include "study/flops.hpp"
+#include "study/moe_table.hpp"
 #include "study/shared_inputs.hpp"
 #include "study/simulate.hpp"
 #include "topologies/cluster.hpp"
@@ -20,6 +23,18 @@ std::string yes_no(bool value) {
     return value ? "yes" : "no";
 }
 
+std::string_view context_scheme_name(parallel::ContextScheme scheme) {
+    switch (scheme) {
+        case parallel::ContextScheme::ring:
+            return "ring";
+        case parallel::ContextScheme::all_gather:
+            return "all-gather";
+        case parallel::ContextScheme::ulysses:
+            return "ulysses";
+    }
+    return "";
+}
+
 std::string_view sharding_name(parallel::DataSharding sharding) {
     for (const NamedScheme& scheme : sharding_schemes()) {
         if (scheme.sharding == sharding) return scheme.name;
@@ -27,8 +42,18 @@ std::string_view sharding_name(parallel::DataSharding sharding) {
     return "";
 }
 
-std::string recompute_name(const parallel::Training& training) {
-    switch (training.recompute) {
+/// "12 none, 20 full": how many layers each choice has.
+template <class Value, class Name>
+std::string counted(const std::vector<Value>& choices, Name name) {
+    std::map<Value, int> counts;
+    for (const Value choice : choices) ++counts[choice];
+    std::vector<std::string> parts;
+    for (const auto& [value, count] : counts) parts.push_back(fmt::format("{} {}", count, name(value)));
+    return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string_view policy_name(parallel::RecomputePolicy policy) {
+    switch (policy) {
         case parallel::RecomputePolicy::none:
             return "none";
         case parallel::RecomputePolicy::selective:
@@ -36,6 +61,26 @@ std::string recompute_name(const parallel::Training& training) {
         case parallel::RecomputePolicy::full:
             break;
     }
+    return "full";
+}
+
+std::string_view target_name(parallel::OffloadTarget target) {
+    switch (target) {
+        case parallel::OffloadTarget::none:
+            return "kept";
+        case parallel::OffloadTarget::host:
+            return "to the host";
+        case parallel::OffloadTarget::partner:
+            break;
+    }
+    return "to a partner";
+}
+
+std::string recompute_name(const parallel::Plan& plan) {
+    const parallel::Training& training = plan.training;
+    if (!plan.layer_recompute.empty()) return counted(plan.layer_recompute, policy_name) + " (layers)";
+    if (training.recompute != parallel::RecomputePolicy::full)
+        return std::string(policy_name(training.recompute));
     if (training.recompute_method == parallel::RecomputeMethod::block) {
         return fmt::format("full, {} layers a stage", training.recompute_layers);
     }
@@ -55,19 +100,36 @@ std::vector<report::NamedText> plan_lines(const Experiment& e) {
         {"pp", std::to_string(p.pp)},
         {"dp", std::to_string(p.dp)},
     };
+    if (p.cp > 1) lines.emplace_back("cp", fmt::format("{} ({})", p.cp, context_scheme_name(p.cp_scheme)));
+    if (e.model.experts.count > 0) {
+        lines.emplace_back("ep", std::to_string(p.ep));
+        if (p.expert_tp() != p.tp) lines.emplace_back("etp", std::to_string(p.expert_tp()));
+        lines.emplace_back("routing", describe(e.plan.experts, e.model.experts.capacity_factor));
+    }
     if (p.tp > 1) lines.emplace_back("sequence parallel", yes_no(p.sequence_parallel));
     if (p.dp > 1) lines.emplace_back("sharding", std::string(sharding_name(p.sharding)));
     if (p.sharding == parallel::DataSharding::hybrid) {
         lines.emplace_back("sharding group", std::to_string(p.sharding_group));
     }
     if (p.pp > 1) {
+        if (!e.plan.partition.empty()) {
+            lines.emplace_back("layers of stages", fmt::format("{}", fmt::join(e.plan.partition, ", ")));
+        }
         lines.emplace_back("schedule", p.vpp > 1 ? fmt::format("{} with {} chunks", e.plan.schedule, p.vpp)
                                                  : e.plan.schedule);
+    }
+    if (e.plan.slices > 1) {
+        lines.emplace_back("slices", e.plan.slice_lengths.empty()
+                                         ? fmt::format("{} equal", e.plan.slices)
+                                         : fmt::format("{} tokens", fmt::join(e.plan.slice_lengths, ", ")));
     }
     lines.emplace_back("batch", fmt::format("{} sequences of {} tokens", t.global_batch, t.seq_length));
     lines.emplace_back("micro-batches", fmt::format("{} of {}", t.micro_batches(p), t.micro_batch));
     lines.emplace_back("precision", std::string(to_string(t.precision)));
-    lines.emplace_back("recompute", recompute_name(t));
+    lines.emplace_back("recompute", recompute_name(e.plan));
+    if (!e.plan.layer_offload.empty()) {
+        lines.emplace_back("offload", counted(e.plan.layer_offload, target_name) + " (layers)");
+    }
     lines.emplace_back("software", e.plan.software);
     return lines;
 }
@@ -120,7 +182,7 @@ double peak_flops(const Experiment& e) {
 
 void add_rates(report::Result& result, const Experiment& e, const Simulation& s) {
     const StepFlops flops =
-        step_flops(s.model, e.plan, *shared_software(e.plan.software), s.lowered.stage_layers);
+        step_flops(s.model, e.plan, *shared_software(e.plan.software), s.schedule, s.lowered.stage_layers);
     const parallel::Training& t = e.plan.training;
     const auto gpus = static_cast<double>(result.gpus);
     const double seconds = result.step_time_s;
@@ -180,7 +242,15 @@ void add_stages(report::Result& result, const Simulation& s, const sim::Metrics&
 }  // namespace
 
 std::string_view to_string(EngineKind engine) {
-    return engine == EngineKind::replay ? "replay" : "simgrid";
+    switch (engine) {
+        case EngineKind::replay:
+            return "replay";
+        case EngineKind::flow:
+            return "flow";
+        case EngineKind::simgrid:
+            break;
+    }
+    return "simgrid";
 }
 
 report::Result summarize(const Experiment& experiment, const Simulation& simulation) {
@@ -190,16 +260,31 @@ report::Result summarize(const Experiment& experiment, const Simulation& simulat
     result.engine = to_string(experiment.engine);
     result.calibration = experiment.calibration;
     result.gpus = experiment.plan.parallel.gpus();
-    const sim::Metrics metrics = sim::measure(program, simulation.timeline, simulation.prices.costs);
+    const sim::Metrics metrics =
+        sim::measure(program, simulation.timeline, simulation.prices.costs, simulation.window());
     const sim::ClusterMemory memory = sim::measure_memory(program, simulation.timeline);
     add_times(result, metrics);
     add_rates(result, experiment, simulation);
     add_memory(result, experiment, simulation, memory);
     add_stages(result, simulation, metrics, memory);
     result.simulation.tasks = program.tasks();
+    if (simulation.lowered.experts) result.moe = expert_result(experiment, simulation);
     result.plan = plan_lines(experiment);
     result.sources = source_lines(experiment);
     result.notes = simulation.prices.notes;
+    if (simulation.lowered.period)
+        result.notes.push_back(
+            fmt::format("{} has no flush: {} batches run back to back, and the step is the time between the "
+                        "first stage's updates that end two neighbouring ones, in steady state",
+                        simulation.schedule.name,
+                        simulation.schedule.micro_batches /
+                            experiment.plan.training.micro_batches(experiment.plan.parallel)));
+    if (!simulation.found.empty()) result.notes.insert(result.notes.begin(), simulation.found);
+    if (!simulation.unfolded.empty()) result.notes.push_back(simulation.unfolded);
+    if (experiment.reliability)
+        result.goodput = goodput_of(*experiment.reliability, result, simulation.model.parameters(),
+                                    experiment.plan.training.precision, experiment.cluster.nodes);
+    if (simulation.flow) result.network = network_result(program, *simulation.flow, result.step_time_s);
     return result;
 }
 

@@ -1,0 +1,160 @@
+#include "study/cluster_choice.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "study/data_name.hpp"
+#include "study/experiment.hpp"
+#include "topologies/builders/builders.hpp"
+#include "topologies/custom_graph.hpp"
+#include "topologies/zoo_clusters.hpp"
+
+namespace orrery::study {
+namespace {
+
+[[noreturn]] void fail(const Experiment& experiment, const std::string& key, const std::string& message) {
+    throw InputError(experiment.where(key), key, message);
+}
+
+/// How many nodes, and how many GPUs on each.
+std::pair<int, int> nodes_and_gpus(const Experiment& experiment, const ClusterChoice& choice,
+                                   int gpus_of_node, int nodes_of_cluster) {
+    if (!choice.gpus) return {choice.nodes.value_or(nodes_of_cluster), gpus_of_node};
+    const int gpus = *choice.gpus;
+    const int nodes = choice.nodes.value_or((gpus + gpus_of_node - 1) / gpus_of_node);
+    if (gpus % nodes != 0 || gpus / nodes > gpus_of_node)
+        fail(experiment, "cluster.gpus",
+             fmt::format("{} GPUs do not lie equally on {} nodes of {}; expected a multiple of the "
+                         "nodes, at most {}",
+                         gpus, nodes, gpus_of_node, std::int64_t{nodes} * gpus_of_node));
+    return {nodes, gpus / nodes};
+}
+
+template <class T, class Given>
+void replace(T& figure, const std::optional<Given>& given) {
+    if (given) figure = *given;
+}
+
+void apply_fabric(const Experiment& experiment, const FabricChoice& choice, topologies::Fabric& fabric) {
+    if (!choice.base.empty())
+        fabric = topologies::load_fabric(
+            data_name(experiment, "cluster.fabric", "fabric", "topologies/zoo/fabrics", choice.base));
+    replace(fabric.kind, choice.kind);
+    replace(fabric.routing, choice.routing);
+    replace(fabric.nodes_per_leaf, choice.nodes_per_leaf);
+    replace(fabric.leaves_per_pod, choice.leaves_per_pod);
+    replace(fabric.oversubscription, choice.oversubscription);
+    replace(fabric.core_oversubscription, choice.core_oversubscription);
+    replace(fabric.spines_per_pod, choice.spines_per_pod);
+    replace(fabric.cores_per_spine, choice.cores_per_spine);
+    replace(fabric.switch_latency_s, choice.switch_latency_s);
+    replace(fabric.routers_per_group, choice.routers_per_group);
+    replace(fabric.local_bandwidth, choice.local_bandwidth);
+    replace(fabric.global_cables, choice.global_cables);
+    replace(fabric.global_bandwidth, choice.global_bandwidth);
+    replace(fabric.global_latency_s, choice.global_latency_s);
+    replace(fabric.twisted, choice.twisted);
+    replace(fabric.sites, choice.sites);
+    replace(fabric.site_bandwidth, choice.site_bandwidth);
+    replace(fabric.site_latency_s, choice.site_latency_s);
+    if (choice.shape.empty()) return;
+    const bool positive = std::all_of(choice.shape.begin(), choice.shape.end(),
+                                      [](int side) { return side >= 1 && side <= 1'000'000; });
+    if (choice.shape.size() > 3 || !positive)
+        fail(experiment, "cluster.fabric.shape", "expected one to three sides of at least 1");
+    fabric.shape = {1, 1, 1};
+    std::copy(choice.shape.begin(), choice.shape.end(), fabric.shape.begin());
+}
+
+topologies::Cluster of_groups(const Experiment& experiment, const ClusterChoice& choice) {
+    if (!choice.node.empty() || choice.nodes || choice.gpus)
+        fail(experiment, "cluster.groups",
+             "stands instead of node, nodes and gpus; expected one or the other");
+    topologies::Cluster cluster;
+    cluster.nodes = 0;
+    std::int64_t gpus = 0;
+    for (const GroupChoice& group : choice.groups) {
+        const std::string node =
+            data_name(experiment, "cluster.groups", "node", "topologies/zoo", group.node);
+        cluster.groups.push_back({topologies::load_node(node), group.nodes});
+        gpus += std::int64_t{group.nodes} * cluster.groups.back().node.gpus;
+        if (gpus > 1'000'000) fail(experiment, "cluster.groups", "more than 1000000 GPUs");
+        cluster.nodes += group.nodes;
+        cluster.name += fmt::format("{}{} x {}", cluster.name.empty() ? "" : " + ", group.node, group.nodes);
+    }
+    cluster.node = cluster.groups.front().node;
+    if (!cluster.node.fabric_name.empty()) cluster.fabric = topologies::load_fabric(cluster.node.fabric_name);
+    return cluster;
+}
+
+topologies::Cluster of_one_kind(const Experiment& experiment, const ClusterChoice& choice) {
+    if (choice.node.empty()) fail(experiment, "cluster", "expected node or groups");
+    const bool zoo_cluster = topologies::names_a_cluster_of_zoo(choice.node);
+    topologies::Cluster cluster =
+        zoo_cluster ? topologies::find_cluster(choice.node)
+                    : topologies::make_cluster(
+                          data_name(experiment, "cluster.node", "node", "topologies/zoo", choice.node), 1);
+    const int gpus_of_node = cluster.node.gpus;
+    const int nodes_of_cluster = cluster.nodes;
+    std::tie(cluster.nodes, cluster.node.gpus) =
+        nodes_and_gpus(experiment, choice, gpus_of_node, nodes_of_cluster);
+    // Half of a node's GPUs reach the network over half of its NICs.
+    if (cluster.node.gpus < gpus_of_node && cluster.node.nics > 0)
+        cluster.node.nics = std::max(1, cluster.node.nics * cluster.node.gpus / gpus_of_node);
+    // A mesh of fewer GPUs has the cables between those.
+    std::erase_if(cluster.node.mesh, [&cluster](const topologies::MeshCable& cable) {
+        return cable.a >= cluster.node.gpus || cable.b >= cluster.node.gpus;
+    });
+    if (std::int64_t{cluster.nodes} * cluster.node.gpus > 1'000'000)
+        fail(experiment, "cluster.nodes", "more than 1000000 GPUs");
+    return cluster;
+}
+
+void apply_figures(const ClusterChoice& choice, topologies::Node& node) {
+    replace(node.nics, choice.nics);
+    replace(node.nic_bandwidth, choice.nic_bandwidth);
+    replace(node.nic_latency_s, choice.nic_latency_s);
+    replace(node.gpu_link_bandwidth, choice.gpu_link_bandwidth);
+    replace(node.gpu_link_latency_s, choice.gpu_link_latency_s);
+    replace(node.gpu.memory_bytes, choice.gpu_memory_bytes);
+    if (!choice.collectives.empty()) node.collectives = choice.collectives;
+}
+
+/// Every degraded part is there.
+void check_degradations(const Experiment& experiment, const topologies::Cluster& cluster) {
+    if (cluster.degradations.empty()) return;
+    const topologies::Graph graph = topologies::build_graph(cluster);
+    for (const topologies::Degradation& part : cluster.degradations) {
+        if ((part.gpu >= 0) == !part.cable.empty())
+            fail(experiment, "cluster.degrade",
+                 "each entry is of a link or of a gpu; expected one of the two keys");
+        if (part.gpu >= cluster.devices())
+            fail(experiment, "cluster.degrade",
+                 fmt::format("gpu {}: the cluster has the GPUs 0 to {}", part.gpu, cluster.devices() - 1));
+        if (!part.cable.empty() && !graph.find_cable(part.cable))
+            fail(experiment, "cluster.degrade", topologies::unknown_cable(graph, part.cable));
+    }
+}
+
+}  // namespace
+
+topologies::Cluster cluster_of(const Experiment& experiment, const ClusterChoice& choice) {
+    topologies::Cluster cluster =
+        choice.groups.empty() ? of_one_kind(experiment, choice) : of_groups(experiment, choice);
+    apply_figures(choice, cluster.node);
+    for (topologies::NodeGroup& group : cluster.groups) apply_figures(choice, group.node);
+    apply_fabric(experiment, choice.fabric, cluster.fabric);
+    replace(cluster.fabric.oversubscription, choice.oversubscription);
+    if (choice.graph)
+        cluster.custom = std::make_shared<const topologies::CustomGraph>(
+            topologies::read_custom_graph(*choice.graph, "cluster.graph", cluster.devices()));
+    topologies::check_cluster(cluster, experiment.where("cluster"), "cluster");
+    cluster.degradations = choice.degrade;
+    check_degradations(experiment, cluster);
+    return cluster;
+}
+
+}  // namespace orrery::study

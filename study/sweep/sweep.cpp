@@ -1,0 +1,147 @@
+#include "study/sweep/sweep.hpp"
+
+#include <tbb/enumerable_thread_specific.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <mutex>
+
+#include "study/sweep/front.hpp"
+#include "study/sweep/point_runner.hpp"
+
+namespace orrery::study {
+namespace {
+
+constexpr std::size_t kWave = 1024;  ///< points between two looks at the best
+constexpr std::size_t kChunk = 16;   ///< points to a transaction
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+using Runners = tbb::enumerable_thread_specific<PointRunner>;
+
+/// The smallest `most` of the numbers given so far.
+class Best {
+  public:
+    explicit Best(std::size_t most) : most_(most) {}
+
+    void add(double x) {
+        if (most_ == 0 || x >= worst()) return;
+        kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), x), x);
+        if (kept_.size() > most_) kept_.pop_back();
+    }
+
+    /// What a further number must be below to be kept.
+    [[nodiscard]] double worst() const {
+        return most_ > 0 && kept_.size() == most_ ? kept_.back() : kInfinity;
+    }
+
+  private:
+    std::size_t most_;
+    std::vector<double> kept_;  ///< sorted
+};
+
+/// Runs these points, all against what was the best before them.
+void run_wave(std::span<const std::uint64_t> points, Best& best, Runners& runners, Store& store,
+              const SweepOptions& options) {
+    const double worst = best.worst();
+    std::mutex mutex;
+    const std::size_t chunks = (points.size() + kChunk - 1) / kChunk;
+    tbb::parallel_for(
+        std::size_t{0}, chunks,
+        [&](std::size_t chunk) {
+            PointRunner& runner = runners.local();
+            std::vector<PointRow> rows;
+            std::vector<double> found;
+            for (std::size_t i = chunk * kChunk; i < std::min(points.size(), (chunk + 1) * kChunk); ++i) {
+                rows.push_back(runner.run(points[i], worst));
+                if (options.prune_to > 0) found.push_back(runner.badness_of(rows.back()));
+                if (options.advance) options.advance(1);
+            }
+            const std::scoped_lock lock(mutex);
+            store.add(rows);
+            for (const double x : found) best.add(x);
+        },
+        tbb::simple_partitioner());
+}
+
+/// What a sweep that was never interrupted knows when it comes to this wave: the points of those before.
+Best best_before(const Study& study, Store& store, std::uint64_t first_of_wave, std::size_t most) {
+    Best best(most);
+    const Objective& objective = study.objectives.front();
+    for (const Store::Found& found : store.find(PointStatus::ok, {objective.of})) {
+        if (found.id >= first_of_wave) break;
+        const double x = badness(objective, found.values.front());
+        if (!std::isnan(x)) best.add(x);
+    }
+    return best;
+}
+
+}  // namespace
+
+bool can_prune(const Study& study) {
+    if (study.objectives.size() != 1) return false;
+    const Objective& objective = study.objectives.front();
+    if (objective.minimize) return objective.of.text == "step_time_s";
+    return objective.of.text == "tokens_per_s" || objective.of.text == "tokens_per_s_per_gpu";
+}
+
+PointRow run_point(const Study& study, std::uint64_t point) {
+    return PointRunner(study).run(point, kInfinity);
+}
+
+void sweep(const Study& study, Store& store, const SweepOptions& options) {
+    const std::uint64_t size = study.space.size();
+    const std::vector<bool> done = store.done(size);
+    const std::size_t most = can_prune(study) ? options.prune_to : 0;
+    Runners runners([&study] { return PointRunner(study); });
+    tbb::task_arena arena(options.jobs > 0 ? options.jobs : tbb::task_arena::automatic);
+    Best best(most);
+    bool skipped = false;  // rows that this run has not seen itself
+    for (std::uint64_t first = 0; first < size; first += kWave) {
+        std::vector<std::uint64_t> points;
+        const std::uint64_t end = std::min<std::uint64_t>(size, first + kWave);
+        for (std::uint64_t id = first; id < end; ++id) {
+            if (!done[id]) points.push_back(id);
+        }
+        skipped |= points.size() < end - first;
+        if (points.empty()) continue;
+        if (most > 0 && skipped) best = best_before(study, store, first, most);
+        arena.execute([&] { run_wave(points, best, runners, store, options); });
+    }
+}
+
+std::vector<Ranked> rank(const Study& study, Store& store) {
+    std::vector<Expression> expressions;
+    for (const Objective& objective : study.objectives) expressions.push_back(objective.of);
+    std::vector<Ranked> ranked;
+    std::vector<std::vector<double>> badnesses;
+    for (const Store::Found& found : store.find(PointStatus::ok, expressions)) {
+        std::vector<double> bad;
+        for (std::size_t i = 0; i < expressions.size(); ++i) {
+            bad.push_back(badness(study.objectives[i], found.values[i]));
+        }
+        Ranked one{found.id, bad};
+        for (std::size_t i = 0; i < bad.size(); ++i) {
+            if (!study.objectives[i].minimize) one.values[i] = -bad[i];
+        }
+        ranked.push_back(std::move(one));
+        badnesses.push_back(std::move(bad));
+    }
+    std::vector<std::size_t> order;
+    if (study.objectives.size() > 1) {
+        order = pareto_front(badnesses);
+    } else {
+        for (std::size_t i = 0; i < ranked.size(); ++i) {
+            if (!std::isnan(badnesses[i].front())) order.push_back(i);
+        }
+        std::stable_sort(order.begin(), order.end(),
+                         [&](auto a, auto b) { return badnesses[a].front() < badnesses[b].front(); });
+    }
+    std::vector<Ranked> best;
+    for (const std::size_t i : order) best.push_back(std::move(ranked[i]));
+    return best;
+}
+
+}  // namespace orrery::study
