@@ -1,5 +1,7 @@
 #include "report/json.hpp"
 
+#include "report/ranking.hpp"
+
 namespace orrery::report {
 namespace {
 
@@ -45,6 +47,40 @@ Json to_json(const StageResult& stage) {
     return json;
 }
 
+Json to_json(const ExpertResult& moe) {
+    Json json;
+    json["routing"] = moe.routing;
+    json["dispatch_s"] = moe.dispatch_s;
+    json["combine_s"] = moe.combine_s;
+    json["expert_imbalance"] = moe.expert_imbalance;
+    json["worst_expert_imbalance"] = moe.worst_expert_imbalance;
+    json["rank_imbalance"] = moe.rank_imbalance;
+    json["worst_rank_imbalance"] = moe.worst_rank_imbalance;
+    json["dropped"] = moe.dropped;
+    json["expert_share"] = moe.expert_share;
+    json["rank_share"] = moe.rank_share;
+    return json;
+}
+
+Json to_json(const Goodput& goodput) {
+    Json json;
+    json["mtbf_s"] = goodput.mtbf_s;
+    json["checkpoint_bytes"] = goodput.checkpoint_bytes;
+    json["checkpoint_s"] = goodput.checkpoint_s;
+    json["young_interval_s"] = goodput.young_interval_s;
+    json["daly_interval_s"] = goodput.daly_interval_s;
+    json["interval_s"] = goodput.interval_s;
+    json["interval_steps"] = goodput.interval_steps;
+    json["expected"] = goodput.expected;
+    json["simulated"] = goodput.simulated;
+    json["lost"] = goodput.lost;
+    json["written"] = goodput.written;
+    json["restarted"] = goodput.restarted;
+    json["failures"] = goodput.failures;
+    json["tokens_per_s"] = goodput.tokens_per_s;
+    return json;
+}
+
 Json to_json(const SimulationInfo& simulation) {
     Json json;
     json["tasks"] = simulation.tasks;
@@ -59,6 +95,25 @@ Json to_json(const std::vector<NamedText>& lines) {
     return json;
 }
 
+Json to_json(const NetworkResult& network) {
+    Json json;
+    json["bytes_by_tier"] = Json::object();
+    for (const auto& [tier, bytes] : network.bytes_by_tier) json["bytes_by_tier"][tier] = bytes;
+    json["by_kind"] = Json::object();
+    for (const CollectiveBytes& kind : network.by_kind)
+        json["by_kind"][kind.kind] = {{"node_bytes", kind.node_bytes}, {"network_bytes", kind.network_bytes}};
+    json["hottest_links"] = Json::array();
+    for (const LinkResult& link : network.hottest)
+        json["hottest_links"].push_back({{"name", link.name},
+                                         {"tier", link.tier},
+                                         {"links", link.links},
+                                         {"bytes", link.bytes},
+                                         {"utilisation", link.utilisation},
+                                         {"over_time", link.over_time}});
+    json["slice_s"] = network.slice_s;
+    return json;
+}
+
 Json errors_json(std::span<const ValidatedRun> rows, const std::map<std::string, std::size_t>& skipped) {
     const ErrorSummary summary = summarize(rows);
     Json json;
@@ -69,7 +124,40 @@ Json errors_json(std::span<const ValidatedRun> rows, const std::map<std::string,
     json["median_abs_error"] = summary.median_abs;
     json["max_abs_error"] = summary.max_abs;
     json["mean_signed_error"] = summary.mean_signed;
+    json["mean_abs_throughput_error"] = summary.mean_abs_throughput;
+    const MemorySummary memory = summarize_memory(rows);
+    if (memory.rows > 0) {
+        json["memory"] = {{"runs_compared", memory.rows},
+                          {"mean_abs_error", memory.mean_abs},
+                          {"mean_signed_error", memory.mean_signed}};
+    }
     return json;
+}
+
+Json to_json(const ValidatedRun& run) {
+    Json json{{"id", run.id},
+              {"source", run.source},
+              {"model", run.model},
+              {"gpus", run.gpus},
+              {"predicted_step_time_s", run.predicted_step_time_s},
+              {"measured_step_time_s", run.measured_step_time_s},
+              {"error", run.error()}};
+    if (!run.schedule.empty()) json["schedule"] = run.schedule;
+    if (!run.setting.empty()) json["setting"] = run.setting;
+    if (run.has_memory()) {
+        json["predicted_peak_bytes"] = run.predicted_peak_bytes;
+        json["measured_peak_bytes"] = run.measured_peak_bytes;
+        json["memory_error"] = run.memory_error();
+    }
+    return json;
+}
+
+Json to_json(const Ranking& ranking) {
+    return {{"setting", ranking.setting},
+            {"pairs", ranking.pairs},
+            {"in_order", ranking.in_order},
+            {"kendall_tau", ranking.kendall_tau()},
+            {"best_found", ranking.best_found}};
 }
 
 }  // namespace
@@ -94,7 +182,10 @@ Json to_json(const Result& result) {
     json["memory"] = to_json(result.memory);
     json["per_stage"] = Json::array();
     for (const StageResult& stage : result.per_stage) json["per_stage"].push_back(to_json(stage));
+    if (result.moe) json["moe"] = to_json(*result.moe);
     json["simulation"] = to_json(result.simulation);
+    if (result.network) json["network"] = to_json(*result.network);
+    if (result.goodput) json["goodput"] = to_json(*result.goodput);
     json["flop_formula"] = result.flop_formula;
     json["plan"] = to_json(result.plan);
     json["sources"] = to_json(result.sources);
@@ -109,6 +200,35 @@ Json to_json(std::span<const Result> results) {
     return json;
 }
 
+Json to_json(const StudySummary& summary) {
+    Json counts = Json::array();
+    for (const StudyCount& count : summary.counts) {
+        counts.push_back({{"status", count.status}, {"reason", count.reason}, {"points", count.points}});
+    }
+    Json objectives = Json::array();
+    for (const StudyObjective& objective : summary.objectives) {
+        objectives.push_back({{objective.minimize ? "minimize" : "maximize", objective.expression}});
+    }
+    Json best = Json::array();
+    for (std::size_t i = 0; i < summary.best.size(); ++i) {
+        Json row = {{"point", summary.best_points[i]}};
+        for (std::size_t column = 0; column < summary.columns.size(); ++column) {
+            Json& cell = row[summary.columns[column]];
+            std::visit(
+                [&cell](const auto& value) {
+                    if constexpr (!std::is_same_v<std::decay_t<decltype(value)>, std::monostate>)
+                        cell = value;
+                },
+                summary.best[i][column]);
+        }
+        best.push_back(std::move(row));
+    }
+    return {{"study", summary.name},       {"points", summary.points},
+            {"counts", std::move(counts)}, {"objective", std::move(objectives)},
+            {"pareto", summary.front},     {"ranked", summary.ranked},
+            {"best", std::move(best)}};
+}
+
 Json to_json(const Validation& validation) {
     Json json = errors_json(validation.rows, validation.skipped_by_reason());
     json["by_source"] = Json::object();
@@ -121,13 +241,14 @@ Json to_json(const Validation& validation) {
     }
     json["rows"] = Json::array();
     for (const ValidatedRun& run : validation.rows) {
-        json["rows"].push_back({{"id", run.id},
-                                {"source", run.source},
-                                {"model", run.model},
-                                {"gpus", run.gpus},
-                                {"predicted_step_time_s", run.predicted_step_time_s},
-                                {"measured_step_time_s", run.measured_step_time_s},
-                                {"error", run.error()}});
+        json["rows"].push_back(to_json(run));
+    }
+    const std::vector<Ranking> ranked = rankings(validation.rows);
+    if (!ranked.empty()) {
+        json["ranking"] = to_json(sum_of(ranked));
+        json["ranking"].erase("setting");
+        json["ranking"]["settings"] = Json::array();
+        for (const Ranking& ranking : ranked) json["ranking"]["settings"].push_back(to_json(ranking));
     }
     json["skipped"] = Json::array();
     for (const SkippedRun& run : validation.skipped) {

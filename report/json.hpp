@@ -10,6 +10,7 @@
 #include <string>
 
 #include "report/result.hpp"
+#include "report/study_summary.hpp"
 #include "report/validation.hpp"
 
 namespace orrery::report {
@@ -22,6 +23,9 @@ Json to_json(const Result& result);
 Json to_json(std::span<const Result> results);
 
 Json to_json(const Validation& validation);
+
+/// study.json of `orrery sweep` (docs/study-result.schema.json).
+Json to_json(const StudySummary& summary);
 
 /// The text of a file: indented by two, ends with a line break. Bytes that are not UTF-8 are replaced,
 /// numbers that are not finite become null (and so fail the schema).

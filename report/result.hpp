@@ -45,6 +45,20 @@ struct StageResult {
     BytesByKind peak_by_kind_bytes{};  ///< alive at the stage's own peak
 };
 
+/// How tokens fell on experts, of a model that has them. An imbalance is the most over the mean: 1 is even.
+struct ExpertResult {
+    std::string routing;          ///< in words
+    double dispatch_s = 0;        ///< copies to their experts, forward and backward: of the rank with most
+    double combine_s = 0;         ///< and back
+    double expert_imbalance = 1;  ///< of the copies that each expert is chosen for, mean over the gatings
+    double worst_expert_imbalance = 1;
+    double rank_imbalance = 1;  ///< of the copies that each rank works on, capacity and padding included
+    double worst_rank_imbalance = 1;
+    double dropped = 0;                ///< of all copies, a fraction
+    std::vector<double> expert_share;  ///< of one gating: by expert, adding up to 1
+    std::vector<double> rank_share;    ///< by rank of the expert-parallel group
+};
+
 struct SimulationInfo {
     std::uint64_t tasks = 0;
     /// Wall-clock; left empty where the output must not depend on the machine (goldens, --deterministic).
@@ -52,12 +66,54 @@ struct SimulationInfo {
     std::optional<double> tasks_per_s;
 };
 
+/// A link that was busy; of links that cannot be told apart, or were busy alike, one.
+struct LinkResult {
+    std::string name;               ///< of the first
+    std::string tier;               ///< "node", "network", "host"
+    std::uint32_t links = 1;        ///< how many it stands for
+    double bytes = 0;               ///< of payload, in the step
+    double utilisation = 0;         ///< bytes on the wire / (bandwidth x step time)
+    std::vector<double> over_time;  ///< the same in each slice of NetworkResult::slice_s
+};
+
+struct CollectiveBytes {
+    std::string kind;          ///< "all-reduce", "copy"
+    double node_bytes = 0;     ///< summed over links inside nodes, and to hosts
+    double network_bytes = 0;  ///< summed over links between nodes
+};
+
+/// What the links carried: engine flow. Bytes of payload, summed over the links that they crossed.
+struct NetworkResult {
+    std::vector<std::pair<std::string, double>> bytes_by_tier;
+    std::vector<CollectiveBytes> by_kind;
+    std::vector<LinkResult> hottest;  ///< of each tier; the busiest first
+    double slice_s = 0;
+};
+
+/// What failures, checkpoints and restarts leave of the step's speed (study/goodput.hpp).
+struct Goodput {
+    double mtbf_s = 0;  ///< of the whole job
+    double checkpoint_bytes = 0;
+    double checkpoint_s = 0;  ///< of writing one
+    double young_interval_s = 0;
+    double daly_interval_s = 0;
+    double interval_s = 0;  ///< of training between two checkpoints, as simulated: whole steps
+    std::int64_t interval_steps = 0;
+    double expected = 0;   ///< training over wall-clock time, closed form
+    double simulated = 0;  ///< the same, failure by failure
+    double lost = 0;       ///< simulated: trained again, over wall-clock time ...
+    double written = 0;
+    double restarted = 0;
+    std::int64_t failures = 0;
+    double tokens_per_s = 0;  ///< expected
+};
+
 /// One line of the plan ("tp", "8") or of the sources ("GPU peak", "NVIDIA A100 data sheet ...").
 using NamedText = std::pair<std::string, std::string>;
 
 struct Result {
     std::string experiment;   ///< its name: "quickstart", or the model on the cluster
-    std::string engine;       ///< "replay", "simgrid"
+    std::string engine;       ///< "replay", "flow", "simgrid"
     std::string calibration;  ///< "a100-sxm-80g"
     std::int64_t gpus = 0;
 
@@ -73,7 +129,10 @@ struct Result {
     Breakdown breakdown;  ///< of the busiest rank
     Memory memory;
     std::vector<StageResult> per_stage;
+    std::optional<ExpertResult> moe;
     SimulationInfo simulation;
+    std::optional<NetworkResult> network;  ///< where the engine has links
+    std::optional<Goodput> goodput;        ///< where the experiment says how often parts fail
 
     /// The formula of the model FLOPs, and whether causal attention is counted half.
     std::string flop_formula;

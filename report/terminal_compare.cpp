@@ -23,6 +23,19 @@ std::string plain(double value) {
     return significant(value, 4);
 }
 
+/// Of results of models with experts.
+std::vector<Metric> expert_metrics() {
+    const auto of = [](const Result& r) { return r.moe.value_or(ExpertResult{}); };
+    const auto times = [](double v) { return fmt::format("{:.2f} x", v); };
+    return {
+        {"dispatch, combine", Better::neither,
+         [=](const Result& r) { return of(r).dispatch_s + of(r).combine_s; }, duration},
+        {"busiest expert", Better::neither, [=](const Result& r) { return of(r).expert_imbalance; }, times},
+        {"busiest rank", Better::neither, [=](const Result& r) { return of(r).rank_imbalance; }, times},
+        {"dropped", Better::neither, [=](const Result& r) { return of(r).dropped; }, percent},
+    };
+}
+
 std::vector<Metric> metrics(double first_step_time_s) {
     return {
         {"GPUs", Better::neither, [](const Result& r) { return static_cast<double>(r.gpus); },
@@ -65,7 +78,11 @@ std::string block(std::span<const Result> shown, std::span<const Result> all, st
     std::vector<Column> columns{{"", Align::left}};
     for (const Result& result : shown) columns.push_back({result.experiment, Align::right, true});
     Table table(columns);
-    for (const Metric& metric : metrics(all.front().step_time_s)) {
+    std::vector<Metric> shown_metrics = metrics(all.front().step_time_s);
+    if (std::ranges::any_of(all, [](const Result& r) { return r.moe.has_value(); })) {
+        for (Metric& metric : expert_metrics()) shown_metrics.push_back(std::move(metric));
+    }
+    for (const Metric& metric : shown_metrics) {
         const double best = best_of(metric, all);
         std::vector<std::string> cells{metric.name};
         for (const Result& result : shown) {

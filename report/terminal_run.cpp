@@ -98,6 +98,54 @@ std::string stage_table(const Result& result, std::size_t width) {
     return "\n" + table.render(width);
 }
 
+std::string experts(const Result& result, std::size_t width) {
+    if (!result.moe) return "";
+    const ExpertResult& moe = *result.moe;
+    Table table({{"experts", Align::left}, {"", Align::right}, {"", Align::left, true}});
+    table.add_row(
+        {"dispatch", duration(moe.dispatch_s), "copies of tokens to their experts, the whole step"});
+    table.add_row({"combine", duration(moe.combine_s), "and back"});
+    table.add_row({"busiest expert", fmt::format("{:.2f} x", moe.expert_imbalance),
+                   fmt::format("the mean; {:.2f} x in the worst gating", moe.worst_expert_imbalance)});
+    table.add_row({"busiest rank", fmt::format("{:.2f} x", moe.rank_imbalance),
+                   fmt::format("the mean; {:.2f} x in the worst gating", moe.worst_rank_imbalance)});
+    table.add_row({"dropped", percent(moe.dropped), "of all copies"});
+    return "\n" + table.render(width);
+}
+
+std::string network(const Result& result, std::size_t width) {
+    constexpr std::size_t kLinkBarWidth = 25;
+    if (!result.network || result.network->hottest.empty()) return "";
+    Table table(
+        {{"busiest links", Align::left}, {"alike", Align::right}, {"busy", Align::right}, {"", Align::left}});
+    for (const char* tier : {"network", "node", "host"}) {
+        int lines = 0;
+        for (const LinkResult& link : result.network->hottest) {
+            if (link.tier != tier || ++lines > 3) continue;
+            table.add_row({link.name, link.links > 1 ? grouped(link.links) : "", percent(link.utilisation),
+                           bar(link.utilisation, kLinkBarWidth)});
+        }
+    }
+    return "\n" + table.render(width);
+}
+
+std::string goodput(const Result& result, std::size_t width) {
+    if (!result.goodput) return "";
+    const Goodput& g = *result.goodput;
+    Table table({{"failures and checkpoints", Align::left}, {"", Align::right}, {"", Align::left, true}});
+    table.add_row({"job's MTBF", duration(g.mtbf_s), "of all parts together"});
+    table.add_row({"checkpoint", duration(g.checkpoint_s), bytes(g.checkpoint_bytes)});
+    table.add_row({"every", duration(g.interval_s),
+                   fmt::format("{} steps; Young's optimum {}, Daly's {}", grouped(g.interval_steps),
+                               duration(g.young_interval_s), duration(g.daly_interval_s))});
+    table.add_row({"goodput", percent(g.expected),
+                   fmt::format("training over wall-clock time (Daly): {} tokens/s", scaled(g.tokens_per_s))});
+    table.add_row({"  simulated", percent(g.simulated),
+                   fmt::format("{} failures: {} trained again, {} written, {} restarted", grouped(g.failures),
+                               percent(g.lost), percent(g.written), percent(g.restarted))});
+    return "\n" + table.render(width);
+}
+
 std::string notes(const Result& result, std::size_t width) {
     if (result.notes.empty()) return "";
     std::string text = "\n  notes\n";
@@ -116,8 +164,9 @@ std::string run_summary(const Result& result, std::size_t width) {
     for (const auto& [name, value] : result.plan)
         plan += fmt::format("{}{} {}", plan.empty() ? "" : ", ", name, value);
     if (!plan.empty()) text += paragraph(plan, width);
-    text += "\n" + headline(result, width) + where_the_time_goes(result, width) +
-            memory_by_kind(result, width) + stage_table(result, width) + notes(result, width);
+    text += "\n" + headline(result, width) + where_the_time_goes(result, width) + experts(result, width) +
+            memory_by_kind(result, width) + stage_table(result, width) + network(result, width) +
+            goodput(result, width) + notes(result, width);
     text +=
         fmt::format("\n  simulated {} tasks", grouped(static_cast<std::int64_t>(result.simulation.tasks)));
     if (result.simulation.wall_s) text += " in " + duration(*result.simulation.wall_s);

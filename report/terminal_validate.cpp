@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "report/ranking.hpp"
 #include "report/terminal.hpp"
 #include "report/units.hpp"
 
@@ -60,13 +61,43 @@ std::string skipped_table(const Validation& validation, std::size_t width) {
     return "\n" + table.render(width);
 }
 
+/// What else a table of recorded runs may say: memory, and the order of schedules.
+std::string memory_line(const Validation& validation) {
+    const MemorySummary memory = summarize_memory(validation.rows);
+    if (memory.rows == 0) return "";
+    return fmt::format("  peak memory, {} rows: mean absolute error {}, signed {}\n", memory.rows,
+                       percent(memory.mean_abs), signed_percent(memory.mean_signed));
+}
+
+std::string ranking_table(const Validation& validation, std::size_t width) {
+    const std::vector<Ranking> ranked = rankings(validation.rows);
+    if (ranked.empty()) return "";
+    Table table({{"schedules in one setting", Align::left, true},
+                 {"pairs", Align::right},
+                 {"in order", Align::right},
+                 {"tau", Align::right},
+                 {"best found", Align::left}});
+    const auto add = [&table](const Ranking& each) {
+        table.add_row({each.setting, std::to_string(each.pairs), std::to_string(each.in_order),
+                       fmt::format("{:.2f}", each.kendall_tau()), each.best_found ? "yes" : "no"});
+    };
+    for (const Ranking& each : ranked) add(each);
+    table.add_rule();
+    add(sum_of(ranked));
+    return "\n" + table.render(width) +
+           "  tau: Kendall's, over the pairs whose measured throughputs differ\n";
+}
+
 }  // namespace
 
 std::string validation_table(const Validation& validation, std::size_t width) {
     std::string text;
     if (!validation.rows.empty()) text += rows_table(validation, width) + "\n";
     return text + sources_table(validation, width) + skipped_table(validation, width) +
-           "  error = (predicted - measured) / measured step time; signed = their plain mean\n";
+           "  error = (predicted - measured) / measured step time; signed = their plain mean\n" +
+           fmt::format("  mean absolute error of throughput {}\n",
+                       percent(summarize(validation.rows).mean_abs_throughput)) +
+           memory_line(validation) + ranking_table(validation, width);
 }
 
 }  // namespace orrery::report

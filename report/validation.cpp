@@ -39,6 +39,7 @@ ErrorSummary summarize(std::span<const ValidatedRun> rows) {
         sizes.push_back(std::abs(error));
         summary.mean_abs += std::abs(error) / static_cast<double>(rows.size());
         summary.mean_signed += error / static_cast<double>(rows.size());
+        summary.mean_abs_throughput += std::abs(run.throughput_error()) / static_cast<double>(rows.size());
         if (summary.worst_id.empty() || std::abs(error) > summary.max_abs) {
             summary.max_abs = std::abs(error);
             summary.worst_id = run.id;
@@ -47,6 +48,20 @@ ErrorSummary summarize(std::span<const ValidatedRun> rows) {
     std::sort(sizes.begin(), sizes.end());
     const std::size_t middle = sizes.size() / 2;
     summary.median_abs = sizes.size() % 2 == 1 ? sizes[middle] : (sizes[middle - 1] + sizes[middle]) / 2;
+    return summary;
+}
+
+MemorySummary summarize_memory(std::span<const ValidatedRun> rows) {
+    MemorySummary summary;
+    for (const ValidatedRun& run : rows) {
+        if (!run.has_memory()) continue;
+        ++summary.rows;
+        summary.mean_abs += std::abs(run.memory_error());
+        summary.mean_signed += run.memory_error();
+    }
+    if (summary.rows == 0) return summary;
+    summary.mean_abs /= static_cast<double>(summary.rows);
+    summary.mean_signed /= static_cast<double>(summary.rows);
     return summary;
 }
 

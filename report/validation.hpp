@@ -20,7 +20,17 @@ struct ValidatedRun {
     double predicted_step_time_s = 0;
     double measured_step_time_s = 0;  ///< > 0
 
+    std::string schedule = {};  ///< of the pipeline, where the table names it
+    std::string setting = {};   ///< what is equal among runs to be ranked (report/ranking.hpp); may be empty
+    double tokens = 1;          ///< of the global batch
+
+    double predicted_peak_bytes = 0;  ///< of the fullest GPU; 0 where no memory was recorded
+    double measured_peak_bytes = 0;   ///< 0 where none was recorded
+
     [[nodiscard]] double error() const { return predicted_step_time_s / measured_step_time_s - 1; }
+    [[nodiscard]] double throughput_error() const { return measured_step_time_s / predicted_step_time_s - 1; }
+    [[nodiscard]] bool has_memory() const { return measured_peak_bytes > 0 && predicted_peak_bytes > 0; }
+    [[nodiscard]] double memory_error() const { return predicted_peak_bytes / measured_peak_bytes - 1; }
 };
 
 /// A row that could not be simulated, and why.
@@ -49,9 +59,19 @@ struct ErrorSummary {
     double median_abs = 0;  ///< mean of the two middle ones when their number is even
     double max_abs = 0;
     double mean_signed = 0;
-    std::string worst_id;  ///< the row with max_abs; empty where there are none
+    double mean_abs_throughput = 0;  ///< of tokens per second
+    std::string worst_id;            ///< the row with max_abs; empty where there are none
 };
 
 ErrorSummary summarize(std::span<const ValidatedRun> rows);
+
+/// Errors of the peak memory, over the rows that record one.
+struct MemorySummary {
+    std::size_t rows = 0;
+    double mean_abs = 0;
+    double mean_signed = 0;
+};
+
+MemorySummary summarize_memory(std::span<const ValidatedRun> rows);
 
 }  // namespace orrery::report

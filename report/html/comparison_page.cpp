@@ -4,6 +4,7 @@
 
 #include "report/html/pages.hpp"
 #include "report/html/result_charts.hpp"
+#include "report/html/time_memory_picture.hpp"
 #include "report/units.hpp"
 
 namespace orrery::report {
@@ -87,6 +88,12 @@ std::string comparison_page(std::span<const ComparedRun> runs, Drawing drawing) 
     Page page("Comparison", fmt::format("{} experiments", runs.size()), drawing);
     if (runs.empty()) return page.str();
     page.html(comparison_table_html(runs));
+    if (runs.size() > 2) {
+        std::vector<Result> results;
+        for (const ComparedRun& run : runs) results.push_back(run.result);
+        page.heading("Time and memory");
+        page.html("<figure>" + time_memory_picture(results) + "</figure>");
+    }
     bar_sections(page, runs);
     gantt_section(page, runs);
     page.heading("What the numbers mean");

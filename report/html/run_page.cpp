@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "report/html/link_heat_map.hpp"
 #include "report/html/pages.hpp"
 #include "report/html/result_charts.hpp"
 #include "report/html/svg.hpp"
@@ -63,6 +64,54 @@ void memory_section(Page& page, const Result& result) {
                 memory_chart(labels, memories, result.memory.capacity_bytes));
 }
 
+std::string named_share(const std::vector<double>& shares, double imbalance, double worst) {
+    return fmt::format("{:.2f} x the mean of {} ({:.2f} x in the worst gating)", imbalance, shares.size(),
+                       worst);
+}
+
+void experts_section(Page& page, const ExpertResult& moe) {
+    page.heading("Experts");
+    page.html(named_texts_html({
+        {"routing", moe.routing},
+        {"dispatch", duration(moe.dispatch_s) + " of the step: copies of tokens to their experts"},
+        {"combine", duration(moe.combine_s) + " of the step: and back"},
+        {"busiest expert", named_share(moe.expert_share, moe.expert_imbalance, moe.worst_expert_imbalance)},
+        {"busiest rank", named_share(moe.rank_share, moe.rank_imbalance, moe.worst_rank_imbalance)},
+        {"dropped", percent(moe.dropped) + " of all copies"},
+    }));
+}
+
+void network_section(Page& page, const NetworkResult& network) {
+    page.heading("The network");
+    page.html(
+        "<figure><figcaption>How busy the links were: the busiest of each tier over the step. Links that "
+        "were busy alike are one row.</figcaption>" +
+        link_heat_map(network) + "</figure>");
+    std::vector<std::vector<Cell>> rows;
+    for (const CollectiveBytes& kind : network.by_kind)
+        rows.push_back({{kind.kind, "", ""},
+                        {bytes(kind.node_bytes), fmt::format("{}", kind.node_bytes), ""},
+                        {bytes(kind.network_bytes), fmt::format("{}", kind.network_bytes), ""}});
+    page.html(
+        table_html({"bytes of", "over links inside nodes", "between nodes"}, {false, true, true}, rows));
+}
+
+void goodput_section(Page& page, const Goodput& g) {
+    page.heading("Failures and checkpoints");
+    page.html(named_texts_html({
+        {"job's mean time between failures", duration(g.mtbf_s)},
+        {"checkpoint",
+         fmt::format("{} in {}, every {} ({} steps; Young {}, Daly {})", bytes(g.checkpoint_bytes),
+                     duration(g.checkpoint_s), duration(g.interval_s), grouped(g.interval_steps),
+                     duration(g.young_interval_s), duration(g.daly_interval_s))},
+        {"goodput", fmt::format("{} of wall-clock time in expectation: {} tokens/s", percent(g.expected),
+                                scaled(g.tokens_per_s))},
+        {"simulated", fmt::format("{} through {} failures: {} trained again, {} written, {} restarted",
+                                  percent(g.simulated), grouped(g.failures), percent(g.lost),
+                                  percent(g.written), percent(g.restarted))},
+    }));
+}
+
 std::string simulated(const SimulationInfo& simulation) {
     std::string text = grouped(static_cast<std::int64_t>(simulation.tasks)) + " tasks simulated";
     if (simulation.wall_s) text += " in " + duration(*simulation.wall_s);
@@ -86,6 +135,9 @@ std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing) 
     if (!gantt.notes.empty()) page.html(list_html(gantt.notes));
     time_section(page, result);
     memory_section(page, result);
+    if (result.moe) experts_section(page, *result.moe);
+    if (result.network) network_section(page, *result.network);
+    if (result.goodput) goodput_section(page, *result.goodput);
     if (!result.plan.empty()) {
         page.heading("The plan");
         page.html(named_texts_html(result.plan));
