@@ -1,8 +1,7 @@
 // orrery collective KIND --bytes N --ranks N --cluster NAME: the time of a bare collective, and how NCCL
-// would do it by the model.
+// would do it by the model; or any algorithm message by message.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,6 +12,7 @@
 #include "cli/exit_status.hpp"
 #include "core/error.hpp"
 #include "sim/cost/collective_cost.hpp"
+#include "sim/engine/messages/bare_collective.hpp"
 #include "topologies/cluster.hpp"
 
 namespace orrery::cli {
@@ -26,6 +26,8 @@ struct Options {
     std::string cluster;
     std::string calibration;
     sim::CollectiveChoice choice;
+    std::string engine = "replay";
+    double skew = 0;
     bool json = false;
 };
 
@@ -45,51 +47,78 @@ topologies::Cluster cluster_of(const Options& options, int& per_node) {
     return topologies::make_cluster(options.cluster, (options.ranks + per_node - 1) / per_node);
 }
 
+const char* shown(const std::string& name) {
+    return name.empty() ? "none" : name.c_str();
+}
+
 void print(const Options& options, const topologies::Cluster& cluster, const sim::GroupPlacement& group,
-           const std::string& calibration, const sim::CollectiveCost& cost, double bus) {
+           const std::string& calibration, const sim::BareResult& result, double bus) {
     fmt::print("{} of {} bytes over {} ranks on {} ({} node{}, {} a node)\n", options.kind, options.bytes,
                options.ranks, cluster.node.name, group.nodes, group.nodes == 1 ? "" : "s",
                group.most_per_node);
-    fmt::print("  time           {:>12.3f} us\n", cost.time_s * 1e6);
-    fmt::print("  bus bandwidth  {:>12.2f} GB/s\n", bus * 1e-9);
-    fmt::print("  algorithm      {:>12}\n", cost.algorithm.empty() ? "none" : cost.algorithm);
-    fmt::print("  protocol       {:>12}\n", cost.protocol.empty() ? "none" : cost.protocol);
-    fmt::print("  calibration    {:>12}\n", calibration);
+    fmt::print("  time           {:>14.3f} us\n", result.cost.time_s * 1e6);
+    fmt::print("  bus bandwidth  {:>14.2f} GB/s\n", bus * 1e-9);
+    fmt::print("  algorithm      {:>14}\n", shown(result.cost.algorithm));
+    fmt::print("  protocol       {:>14}\n", shown(result.cost.protocol));
+    fmt::print("  calibration    {:>14}\n", calibration);
+    fmt::print("  engine         {:>14}\n", options.engine);
+    fmt::print("  messages       {:>14.0f}\n", result.messages);
+    if (!result.bytes) return;
+    fmt::print("  bytes inside nodes       {:>14.0f}\n", result.bytes->node);
+    fmt::print("  bytes between nodes      {:>14.0f}\n", result.bytes->network);
+    fmt::print("  bytes through a spine    {:>14.0f}\n", result.bytes->spine);
+}
+
+nlohmann::json tiers(const sim::BareResult& result) {
+    if (!result.bytes) return nullptr;
+    return {{"node", result.bytes->node}, {"network", result.bytes->network}, {"spine", result.bytes->spine}};
+}
+
+sim::BareCollective request_of(const Options& options, const topologies::Cluster& cluster, int per_node) {
+    sim::BareCollective request;
+    request.kind = sim::parse_collective_kind(options.kind);
+    request.engine = sim::parse_bare_engine(options.engine);
+    request.bytes = static_cast<double>(options.bytes);
+    request.devices = devices_of(options.ranks, per_node, cluster.node.gpus);
+    request.choice = options.choice;
+    if (request.kind == sim::CollectiveKind::all_to_all_v)
+        request.matrix =
+            sim::zipf_matrix(static_cast<std::uint32_t>(options.ranks), request.bytes, options.skew);
+    else if (options.skew != 0)
+        throw InputError({}, "--skew", "only an all-to-all-v has a matrix to skew");
+    return request;
 }
 
 int collective(const Options& options) {
-    const sim::CollectiveKind kind = sim::parse_collective_kind(options.kind);
+    sim::parse_collective_kind(options.kind);
     int per_node = 0;
     const topologies::Cluster cluster = cluster_of(options, per_node);
     const std::string name = options.calibration.empty() ? cluster.node.collectives : options.calibration;
     const sim::CollectiveCalibration calibration = sim::load_collectives(name);
-
-    const auto begin = std::chrono::steady_clock::now();
-    const auto devices = devices_of(options.ranks, per_node, cluster.node.gpus);
-    const auto group = sim::place_group(devices, cluster, options.choice.sharing_groups);
-    const auto bytes = static_cast<double>(options.bytes);
-    const sim::CollectiveCost cost = sim::price_placed(kind, bytes, group, calibration, options.choice);
-    const double wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-
-    const double bus = sim::bus_bandwidth(kind, bytes, options.ranks, cost.time_s);
+    const sim::BareCollective request = request_of(options, cluster, per_node);
+    const sim::BareResult result = sim::run_bare_collective(request, cluster, calibration);
+    const double bus = sim::bus_bandwidth(request.kind, request.bytes, options.ranks, result.cost.time_s);
     if (!options.json) {
-        print(options, cluster, group, name, cost, bus);
+        const auto group = sim::place_group(request.devices, cluster, options.choice.sharing_groups);
+        print(options, cluster, group, name, result, bus);
         return kDone;
     }
-    const double messages = sim::message_count(kind, cost.algorithm, group);
-    print_json(
-        {{"collective", options.kind},
-         {"cluster", cluster.name},
-         {"calibration", name},
-         {"ranks", options.ranks},
-         {"bytes", options.bytes},
-         {"algorithm", cost.algorithm},
-         {"protocol", cost.protocol},
-         {"engine", "replay"},
-         {"time_s", cost.time_s},
-         {"bus_bandwidth", bus},
-         {"messages", static_cast<std::uint64_t>(messages)},
-         {"simulation", {{"wall_s", wall_s}, {"messages_per_s", wall_s > 0 ? messages / wall_s : 0}}}});
+    print_json({{"collective", options.kind},
+                {"cluster", cluster.name},
+                {"calibration", name},
+                {"ranks", options.ranks},
+                {"bytes", options.bytes},
+                {"algorithm", result.cost.algorithm},
+                {"protocol", result.cost.protocol},
+                {"engine", options.engine},
+                {"skew", options.skew},
+                {"time_s", result.cost.time_s},
+                {"bus_bandwidth", bus},
+                {"messages", static_cast<std::uint64_t>(result.messages)},
+                {"bytes_by_tier", tiers(result)},
+                {"simulation",
+                 {{"wall_s", result.wall_s},
+                  {"messages_per_s", result.wall_s > 0 ? result.messages / result.wall_s : 0}}}});
     return kDone;
 }
 
@@ -100,7 +129,7 @@ Command add_collective(CLI::App& app) {
     CLI::App* command = app.add_subcommand("collective", "Time of a bare collective on a cluster");
     command
         ->add_option("kind", options->kind,
-                     "all-reduce, all-gather, reduce-scatter, all-to-all, send-recv, ...")
+                     "all-reduce, all-gather, reduce-scatter, all-to-all, all-to-all-v, send-recv, ...")
         ->required();
     command
         ->add_option(
@@ -123,13 +152,25 @@ Command add_collective(CLI::App& app) {
             "Groups that share a node's NICs at once (default: as if every GPU of the node were in one)")
         ->check(CLI::Range(1, 1024));
     command
-        ->add_option("--algorithm", options->choice.algorithm,
-                     "Force: ring, tree, nvls, nvls-tree, pairwise, direct")
+        ->add_option(
+            "--algorithm", options->choice.algorithm,
+            "Force: ring, tree, nvls, nvls-tree, direct, pairwise, halving-doubling, bruck, hierarchical, "
+            "relay, sharp, dissemination")
         ->type_name("NAME");
     command->add_option("--protocol", options->choice.protocol, "Force: LL, LL128, Simple")
         ->type_name("NAME");
     command->add_option("--calibration", options->calibration, "Collective calibration (default: the node's)")
         ->type_name("NAME");
+    command
+        ->add_option("--engine", options->engine,
+                     "replay (closed form), flow (one load on the cluster's links), messages (message by "
+                     "message), simgrid (the same, links bare and shared fairly)")
+        ->type_name("NAME");
+    command
+        ->add_option("--skew", options->skew,
+                     "all-to-all-v: rank j gets a share of 1 / (j + 1)^Z of what each rank sends (Zipf)")
+        ->type_name("Z")
+        ->check(CLI::Range(0.0, 10.0));
     command->add_flag("--json", options->json, "Print one JSON object");
     return {command, [options] { return collective(*options); }};
 }

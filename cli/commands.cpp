@@ -15,26 +15,36 @@ namespace orrery::cli {
 // One line a subcommand, in the order of orrery --help; each is defined in cli/<name>.cpp.
 Command add_run(CLI::App& app);
 Command add_compare(CLI::App& app);
+Command add_sweep(CLI::App& app);
+Command add_query(CLI::App& app);
 Command add_schedule(CLI::App& app);
 Command add_collective(CLI::App& app);
+Command add_profile(CLI::App& app);
 Command add_calibrate(CLI::App& app);
 Command add_validate(CLI::App& app);
 Command add_show(CLI::App& app);
 Command add_list(CLI::App& app);
+Command add_completion(CLI::App& app);
 Command add_schema(CLI::App& app);
+Command add_execute_rank(CLI::App& app);
 
 const std::vector<AddCommand>& commands() {
     static const std::vector<AddCommand> all = {
         // clang-format off
         add_run,
         add_compare,
+        add_sweep,
+        add_query,
         add_schedule,
         add_collective,
+        add_profile,
         add_calibrate,
         add_validate,
         add_show,
         add_list,
+        add_completion,
         add_schema,
+        add_execute_rank,
         // clang-format on
     };
     return all;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <system_error>
 
 #include "core/error.hpp"
 
@@ -30,6 +31,11 @@ int status_of(const std::function<int()>& work) {
         return complain(kLacking, error.what());
     } catch (const std::bad_alloc&) {
         return complain(kCannotRun, "out of memory: fold identical ranks, or take a coarser granularity");
+    } catch (const std::system_error& error) {
+        // What fmt throws when a full buffer cannot be written.
+        if (std::ferror(stdout) != 0) return complain(kCannotRun, "cannot write to standard output");
+        fmt::print(stderr, "orrery: this is a defect of Orrery, please report it: {}\n", error.what());
+        return kDefect;
     } catch (const std::exception& error) {
         fmt::print(stderr, "orrery: this is a defect of Orrery, please report it: {}\n", error.what());
         return kDefect;

@@ -36,15 +36,19 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
     command.add_option("--out", options.out, "Folder for the reports")->type_name("DIR");
     command.add_flag("--json", options.json, "Print one JSON object");
     command.add_flag("--no-fold", options.no_fold, "Simulate every rank, also those that do the same work");
-    command.add_option("--engine", options.engine, "replay or simgrid")->type_name("NAME");
+    command.add_option("--engine", options.engine, "replay, flow or simgrid")->type_name("NAME");
     command.add_flag("--timing", options.timing, "Report the simulation's own wall-clock time too");
 }
 
-study::Experiment load(const std::string& name_or_path, const ExperimentOptions& options) {
+std::vector<std::string> overrides(const ExperimentOptions& options) {
     std::vector<std::string> overrides = options.set;
     if (options.no_fold) overrides.emplace_back("fold=false");
     if (!options.engine.empty()) overrides.push_back("engine=" + options.engine);
-    return study::load_experiment(name_or_path, overrides);
+    return overrides;
+}
+
+study::Experiment load(const std::string& name_or_path, const ExperimentOptions& options) {
+    return study::load_experiment(name_or_path, overrides(options));
 }
 
 Outcome simulate(study::Experiment experiment, const ExperimentOptions& options) {

@@ -23,6 +23,9 @@ struct ExperimentOptions {
 
 void add_experiment_options(CLI::App& command, ExperimentOptions& options);
 
+/// What the options change, as "key=value".
+std::vector<std::string> overrides(const ExperimentOptions& options);
+
 /// Reads the experiment with the options applied. Throws InputError.
 study::Experiment load(const std::string& name_or_path, const ExperimentOptions& options);
 

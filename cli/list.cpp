@@ -9,6 +9,7 @@
 
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
+#include "cli/list.hpp"
 #include "core/error.hpp"
 #include "core/nearest_name.hpp"
 #include "models/parameters.hpp"
@@ -18,6 +19,7 @@
 #include "sim/cost/calibration.hpp"
 #include "study/experiment.hpp"
 #include "topologies/cluster.hpp"
+#include "topologies/zoo_clusters.hpp"
 
 namespace orrery::cli {
 namespace {
@@ -31,15 +33,30 @@ std::vector<Item> models() {
     std::vector<Item> items;
     for (const std::string& name : models::transformer_names()) {
         const models::TransformerShape shape = models::load_transformer(name);
-        const auto parameters = static_cast<double>(models::count_parameters(shape).total());
-        items.push_back({name, fmt::format("{:>7.1f} B  {} layers, hidden {}, {} heads", parameters / 1e9,
-                                           shape.layers, shape.hidden, shape.heads)});
+        const models::ParameterCount count = models::count_parameters(shape);
+        std::string summary = fmt::format("{:>7.1f} B  ", static_cast<double>(count.total()) / 1e9);
+        for (const models::TransformerShape& tower : shape.towers)
+            summary += fmt::format("{} {} x {}, ", tower.name, tower.layers, tower.hidden);
+        if (shape.layers == 0) {
+            items.push_back({name, summary + "contrastive"});
+            continue;
+        }
+        summary += fmt::format("{} layers, hidden {}, ", count.layers, shape.hidden);
+        if (count.experts > 0) {
+            summary += fmt::format("{} experts, {:.3g} B active", count.experts,
+                                   static_cast<double>(count.active()) / 1e9);
+        } else {
+            summary += fmt::format("{} heads", shape.heads);
+        }
+        items.push_back({name, summary});
     }
     return items;
 }
 
 std::vector<Item> clusters() {
     std::vector<Item> items;
+    for (const std::string& name : topologies::cluster_names())
+        items.push_back({name, topologies::load_zoo_cluster(name).summary});
     for (const std::string& name : topologies::node_names()) {
         const topologies::Node node = topologies::load_node(name);
         std::string summary = fmt::format("{} x {}", node.gpus, node.gpu.name);
@@ -138,6 +155,12 @@ int list(const std::string& name, bool json) {
 
 }  // namespace
 
+std::vector<std::string> list_kinds() {
+    std::vector<std::string> names;
+    for (const Kind& kind : kinds()) names.push_back(kind.name);
+    return names;
+}
+
 Command add_list(CLI::App& app) {
     struct Options {
         std::string kind;
@@ -145,9 +168,8 @@ Command add_list(CLI::App& app) {
     };
     const auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("list", "What exists: models, clusters, schedules, ...");
-    std::vector<std::string> names;
-    for (const Kind& kind : kinds()) names.push_back(kind.name);
-    command->add_option("kind", options->kind, fmt::format("One of {}", fmt::join(names, ", ")))->required();
+    command->add_option("kind", options->kind, fmt::format("One of {}", fmt::join(list_kinds(), ", ")))
+        ->required();
     command->add_flag("--json", options->json, "Print one JSON object");
     return {command, [options] { return list(options->kind, options->json); }};
 }

@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
@@ -26,8 +29,9 @@ namespace {
 struct Options {
     std::string name;
     std::optional<int> stages, microbatches, chunks, slices;
-    double forward = 1, backward_input = 1, backward_weight = 1, comm = 0;
-    std::optional<double> overlapped, memory_limit, released_at_backward;
+    std::string forward = "1", backward_input = "1", backward_weight = "1";  ///< one time, or one a stage
+    double comm = 0;
+    std::optional<double> overlapped, memory_limit, released_at_backward, time_limit;
     double transfer = 0;
     std::string variant, svg, order, colour = "auto";
     std::optional<int> width;
@@ -43,22 +47,86 @@ void require_time(const char* option, double value) {
         throw InputError({}, option, fmt::format("expected a finite time of at least 0, not {}", value));
 }
 
-/// Checks the numbers; sets the shape's times (of one micro-batch on one device's share).
-void take_times(const Options& options, schedules::PipelineShape& shape) {
-    require_time("--forward", options.forward);
-    require_time("--backward-input", options.backward_input);
-    require_time("--backward-weight", options.backward_weight);
+/// Times of a micro-batch on one device's share, as given: one for all stages or a list.
+struct StageTimes {
+    std::vector<double> forward, backward_input, backward_weight;
+};
+
+/// "1.5" or "1,1,2.5".
+std::vector<double> parse_times(const char* option, const std::string& text) {
+    std::vector<double> times;
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    while (true) {
+        while (at != end && *at == ' ') ++at;
+        double time = 0;
+        const auto [rest, error] = std::from_chars(at, end, time);
+        if (error != std::errc() || (rest != end && *rest != ','))
+            throw InputError(
+                {}, option,
+                fmt::format("expected a time, or one for each stage separated by commas, not '{}'",
+                            text.substr(0, 60)));
+        require_time(option, time);
+        times.push_back(time);
+        if (rest == end) return times;
+        at = rest + 1;
+    }
+}
+
+StageTimes read_times(const Options& options) {
+    return {parse_times("--forward", options.forward),
+            parse_times("--backward-input", options.backward_input),
+            parse_times("--backward-weight", options.backward_weight)};
+}
+
+/// Times of each virtual stage's actions; empty where one time holds for all. A list has one time for each
+/// device, or for each virtual stage along the model; each is that of a whole device's share of such stages,
+/// so that a list of equal times means what the one time does.
+std::vector<double> by_stage(const char* option, const std::vector<double>& times,
+                             const schedules::Schedule& schedule) {
+    if (times.size() == 1) return {};
+    const auto stages = static_cast<std::size_t>(schedule.stages());
+    const auto devices = static_cast<std::size_t>(schedule.devices);
+    const double parts = static_cast<double>(schedule.chunks) * schedule.slices;
+    if (times.size() != stages && times.size() != devices)
+        throw InputError(
+            {}, option,
+            stages == devices
+                ? fmt::format("expected 1 time or {}, one for each stage, not {}", devices, times.size())
+                : fmt::format("expected 1 time, {} (one for each device) or {} (one for each virtual "
+                              "stage), not {}",
+                              devices, stages, times.size()));
+    std::vector<double> own;
+    for (std::size_t stage = 0; stage < stages; ++stage) {
+        const auto device = static_cast<std::size_t>(schedule.placement[0][stage]);
+        own.push_back(times[times.size() == stages ? stage : device] / parts);
+    }
+    return own;
+}
+
+double mean(const std::vector<double>& values) {
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+/// Checks the numbers; sets the shape's times (of one micro-batch on one device's share, the mean where each
+/// stage has its own).
+void take_times(const Options& options, const StageTimes& times, schedules::PipelineShape& shape) {
     require_time("--comm", options.comm);
     require_time("--transfer", options.transfer);
     if (options.memory_limit && !(*options.memory_limit > 0))
         throw InputError({}, "--memory-limit", "expected more than 0 micro-batch activations");
     if (options.overlapped) require_time("--overlapped", *options.overlapped);
-    if (options.forward + options.backward_input + options.backward_weight <= 0)
+    shape.forward_time = mean(times.forward);
+    shape.backward_input_time = mean(times.backward_input);
+    shape.backward_weight_time = mean(times.backward_weight);
+    if (shape.forward_time + shape.backward_input_time + shape.backward_weight_time <= 0)
         throw InputError({}, "--forward", "the three times of a micro-batch must not all be 0");
-    shape.forward_time = options.forward;
-    shape.backward_input_time = options.backward_input;
-    shape.backward_weight_time = options.backward_weight;
     shape.communication_time = options.comm;
+    shape.transfer_time = options.transfer;
+    if (options.time_limit && !(*options.time_limit > 0))
+        throw InputError({}, "--time-limit", "expected more than 0 seconds");
+    shape.time_limit = options.time_limit;
+    shape.progress = [](const std::string& found) { fmt::print(stderr, "orrery: {}\n", found); };
 }
 
 schedules::Schedule registered(const Options& options, schedules::PipelineShape& shape) {
@@ -75,7 +143,9 @@ schedules::Schedule registered(const Options& options, schedules::PipelineShape&
     shape.memory_limit = options.memory_limit;
     shape.released_at_backward = released;
     shape.variant = options.variant;
-    return schedules::make_schedule(options.name, shape);
+    schedules::Schedule schedule = schedules::make_schedule(options.name, shape);
+    shape.chunks = schedule.chunks;  // tessel's placements have their own
+    return schedule;
 }
 
 /// With a memory limit the answer may be that the schedule does not fit. The searches hold it themselves, in
@@ -155,6 +225,13 @@ std::string peaks_text(const std::vector<double>& peaks) {
     return shown < peaks.size() ? fmt::format("{}, ... (most {:.4g})", text, most) : text;
 }
 
+/// "0.875, 1, 1.125" of the stages that a search cut and treated unequally.
+void print_shares(const char* title, const std::vector<double>& shares) {
+    if (shares.empty() || std::all_of(shares.begin(), shares.end(), [](double share) { return share == 0; }))
+        return;
+    fmt::print("{:<25}{:.3g}\n", title, fmt::join(shares, ", "));
+}
+
 void print_summary(const schedules::Schedule& schedule, const schedules::Evaluation& evaluation) {
     fmt::print("\n{}: {} devices, {} micro-batches, {} chunk{} per device, {} actions\n", schedule.name,
                schedule.devices, schedule.micro_batches, schedule.chunks, schedule.chunks == 1 ? "" : "s",
@@ -169,14 +246,21 @@ void print_summary(const schedules::Schedule& schedule, const schedules::Evaluat
     fmt::print("weight copies            {:.4g}{}\n", schedule.weight_copies,
                schedule.synchronous ? "" : "  (asynchronous: no flush between steps)");
     fmt::print("messages per micro-batch {:.4g}\n", evaluation.comm_messages_per_microbatch);
+    print_shares("stage work", schedule.stage_work);
+    print_shares("recomputed", schedule.stage_recomputed);
+    print_shares("moved away", schedule.stage_evicted);
 }
 
 int run_schedule(const Options& options) {
     schedules::PipelineShape shape;
-    take_times(options, shape);
+    const StageTimes given = read_times(options);
+    take_times(options, given, shape);
     const schedules::Schedule schedule =
         is_order_file(options.name) ? from_file(options, shape) : registered(options, shape);
     schedules::ActionTimes times = schedules::action_times(shape);
+    times.stage_forward = by_stage("--forward", given.forward, schedule);
+    times.stage_backward_input = by_stage("--backward-input", given.backward_input, schedule);
+    times.stage_backward_weight = by_stage("--backward-weight", given.backward_weight, schedule);
     if (options.overlapped) times.overlapped = *options.overlapped / (shape.chunks * shape.slices);
     times.evict = times.load = options.transfer;
     const schedules::Evaluation evaluation = schedules::evaluate(schedule, times);
@@ -208,10 +292,18 @@ void add_sizes(CLI::App& command, Options& options) {
 }
 
 void add_times(CLI::App& command, Options& options) {
-    command.add_option("--forward", options.forward, "Time of a micro-batch's F on one device's share")
+    command
+        .add_option("--forward", options.forward,
+                    "Time of a micro-batch's F on one device's share; or a list, one for each device or "
+                    "virtual stage (searches take its mean)")
+        ->type_name("T[,T...]")
         ->capture_default_str();
-    command.add_option("--backward-input", options.backward_input, "Time of its B")->capture_default_str();
-    command.add_option("--backward-weight", options.backward_weight, "Time of its W")->capture_default_str();
+    command.add_option("--backward-input", options.backward_input, "Time of its B, or a list")
+        ->type_name("T[,T...]")
+        ->capture_default_str();
+    command.add_option("--backward-weight", options.backward_weight, "Time of its W, or a list")
+        ->type_name("T[,T...]")
+        ->capture_default_str();
     command.add_option("--comm", options.comm, "Latency between two devices")->capture_default_str();
     command.add_option("--overlapped", options.overlapped,
                        "Time of a micro-batch's overlapped F and backward (default: their sum)");
@@ -235,6 +327,8 @@ Command add_schedule(CLI::App& app) {
         ->type_name("FILE");
     command->add_option("--width", options->width, "Columns of the picture (default: the terminal's)")
         ->check(CLI::Range(20, 10000));
+    command->add_option("--time-limit", options->time_limit,
+                        "Seconds a search may take (default: the same work on every machine)");
     command->add_option("--color", options->colour, "auto, always or never")
         ->check(CLI::IsMember({"auto", "always", "never"}))
         ->capture_default_str();

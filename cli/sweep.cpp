@@ -1,0 +1,91 @@
+// orrery sweep STUDY: a what-if grid, on all cores.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/command.hpp"
+#include "cli/exit_status.hpp"
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "report/json.hpp"
+#include "report/progress.hpp"
+#include "study/sweep/summary.hpp"
+#include "study/sweep/sweep.hpp"
+
+namespace orrery::cli {
+namespace {
+
+constexpr std::size_t kShownByDefault = 10;
+
+struct Options {
+    std::string study;
+    std::vector<std::string> set;
+    std::string out;
+    int jobs = 0;
+    std::size_t best = 0;
+    bool resume = false;
+    bool json = false;
+};
+
+int sweep(const Options& options) {
+    const study::Study study = study::load_study(options.study, options.set);
+    const std::filesystem::path folder =
+        options.out.empty() ? std::filesystem::path("out") / study.name : std::filesystem::path(options.out);
+    const std::filesystem::path file = folder / "study.sqlite";
+    if (std::filesystem::exists(file) && !options.resume) {
+        throw InputError({file.string()}, "", "is there already; go on with it by --resume, or remove it");
+    }
+    study::Store store(file, study, ORRERY_VERSION);
+    {
+        report::Progress progress("points", study.space.size());
+        study::SweepOptions how;
+        how.jobs = options.jobs;
+        how.prune_to = options.best;
+        how.advance = [&progress](std::uint64_t points) { progress.advance(points); };
+        study::sweep(study, store, how);
+    }
+    const std::size_t most = options.best > 0 ? options.best : kShownByDefault;
+    const report::StudySummary summary = study::summarize_study(study, store, most);
+    write_file_atomically(folder / "points.csv", store.csv());
+    write_file_atomically(folder / "study.json", report::to_text(report::to_json(summary)));
+    if (options.json) {
+        print_json(report::to_json(summary));
+    } else {
+        fmt::print("{}\n  {}\n  {}\n", report::study_table(summary), file.string(),
+                   (folder / "points.csv").string());
+    }
+    return summary.best.empty() ? kCannotRun : kDone;
+}
+
+}  // namespace
+
+Command add_sweep(CLI::App& app) {
+    auto options = std::make_shared<Options>();
+    CLI::App* command = app.add_subcommand("sweep", "Simulate every point of a what-if study, on all cores");
+    command->add_option("study", options->study, "Study: a YAML file, or a name in configs/studies")
+        ->type_name("STUDY")
+        ->required();
+    command
+        ->add_option("--set", options->set,
+                     "Change a key of the study's experiment: parallel.tp=4 (repeatable)")
+        ->type_name("KEY=VALUE")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command->add_option("--out", options->out, "Folder for the results (default: out/ and the study's name)")
+        ->type_name("DIR");
+    command->add_option("--jobs", options->jobs, "Threads (default: all cores)")->check(CLI::Range(0, 4096));
+    command
+        ->add_option("--best", options->best,
+                     "Only the best N are asked for: points whose bound is worse are counted, not simulated")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1'000'000));
+    command->add_flag("--resume", options->resume, "Go on with the results in the folder");
+    command->add_flag("--json", options->json, "Print one JSON object");
+    return {command, [options] { return sweep(*options); }};
+}
+
+}  // namespace orrery::cli
