@@ -35,6 +35,44 @@ TEST(CollectiveCommand, ForcesAnAlgorithmAndCountsItsMessages) {
     EXPECT_EQ(json.at("messages"), 2 * 7 * 8);
 }
 
+nlohmann::json json_of(const std::string& arguments) {
+    const Outcome outcome = orrery_command("collective " + arguments + " --json");
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+}
+
+TEST(CollectiveCommand, MovesMessagesOverTheLinksAndSaysWhichTierTheyCross) {
+    // Bare links: there the closed form is the messages' time.
+    const std::string ring =
+        "all-reduce --bytes 1GiB --ranks 16 --cluster dgx-h100 --algorithm ring --protocol Simple "
+        "--calibration ideal";
+    const auto closed = json_of(ring);
+    const auto moved = json_of(ring + " --engine messages");
+    EXPECT_EQ(moved.at("engine"), "messages");
+    EXPECT_NEAR(moved.at("time_s").get<double>(), closed.at("time_s").get<double>(),
+                0.02 * closed.at("time_s").get<double>());
+    // Each ring crosses between the two nodes twice of 16 hops.
+    const double all = 30.0 * (1 << 30);
+    EXPECT_NEAR(moved.at("bytes_by_tier").at("network").get<double>(), all / 8, 1);
+    EXPECT_NEAR(moved.at("bytes_by_tier").at("node").get<double>(), all * 7 / 8, 1);
+    EXPECT_EQ(moved.at("bytes_by_tier"), closed.at("bytes_by_tier"));
+}
+
+TEST(CollectiveCommand, SkewsAnAllToAllV) {
+    const std::string exchange = "all-to-all-v --bytes 64MiB --ranks 16 --cluster dgx-h100 --skew ";
+    const double even = json_of(exchange + "0").at("time_s").get<double>();
+    const double skewed = json_of(exchange + "1.2").at("time_s").get<double>();
+    EXPECT_GT(skewed, 3 * even);
+    EXPECT_NEAR(json_of("all-to-all --bytes 64MiB --ranks 16 --cluster dgx-h100").at("time_s").get<double>(),
+                even, 1e-9);
+    EXPECT_GT(json_of(exchange + "1.2 --engine messages").at("time_s").get<double>(), 3 * even);
+    EXPECT_EQ(orrery_command("collective all-reduce --bytes 1 --ranks 8 --cluster dgx-a100 --skew 1").status,
+              2);
+    EXPECT_EQ(
+        orrery_command("collective all-reduce --bytes 1 --ranks 8 --cluster dgx-a100 --engine flwo").status,
+        2);
+}
+
 TEST(CollectiveCommand, NamesWhatWasMeant) {
     const auto error = [](const std::string& arguments) {
         const Outcome outcome = orrery_command("collective " + arguments);
@@ -53,16 +91,27 @@ TEST(CollectiveCommand, NamesWhatWasMeant) {
 }
 
 TEST(ShowCommand, ShowsAClusterInEightyColumns) {
-    const Outcome outcome = orrery_command("show cluster dgx-h100 --nodes 64");
-    ASSERT_EQ(outcome.status, 0) << outcome.err;
-    EXPECT_NE(outcome.out.find("8 x h100-sxm-80g"), std::string::npos);
-    EXPECT_NE(outcome.out.find("bisection"), std::string::npos);
-    for (std::size_t at = 0; at < outcome.out.size();) {
-        const std::size_t end = std::min(outcome.out.find('\n', at), outcome.out.size());
-        EXPECT_LE(end - at, 80U) << outcome.out.substr(at, end - at);
-        at = end + 1;
+    for (const char* what : {"dgx-h100 --nodes 64", "eos --route 0 4607", "tpu-v4-pod --route 0 4095",
+                             "meta-24k", "dgx-1-v100 --route 0 6", "dgx-h100 --nodes 8 --fabric two-sites"}) {
+        const Outcome outcome = orrery_command(std::string("show cluster ") + what);
+        ASSERT_EQ(outcome.status, 0) << outcome.err;
+        EXPECT_NE(outcome.out.find("bisection"), std::string::npos);
+        for (std::size_t at = 0; at < outcome.out.size();) {
+            const std::size_t end = std::min(outcome.out.find('\n', at), outcome.out.size());
+            EXPECT_LE(end - at, 80U) << outcome.out.substr(at, end - at);
+            at = end + 1;
+        }
     }
     EXPECT_EQ(orrery_command("show clusters dgx-h100").status, 2);
+}
+
+TEST(ShowCommand, ShowsTheWayBetweenTwoRanks) {
+    const Outcome outcome = orrery_command("show cluster dgx-h100 --nodes 2 --route 0 9");
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    for (const char* link : {"gpu 0 pcie out", "node 0 nic 0 out", "node 1 nic 1 in", "gpu 9 pcie in"})
+        EXPECT_NE(outcome.out.find(link), std::string::npos) << link;
+    EXPECT_EQ(orrery_command("show cluster dgx-h100 --route 0 8").status, 2);
+    EXPECT_EQ(orrery_command("show cluster dgx-h100 --nodes 2 --fabric tpu-v4-torus").status, 2);
 }
 
 }  // namespace

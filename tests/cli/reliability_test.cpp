@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "command_line.hpp"
+#include "signalled_command.hpp"
 
 namespace orrery {
 namespace {
@@ -95,23 +96,8 @@ fs::path long_table(const fs::path& folder, int repeats) {
     return path;
 }
 
-/// Starts the command, sends it SIGINT after a while, returns how it ended (the status of waitpid).
-int interrupted_after(std::chrono::milliseconds delay, std::vector<std::string> arguments) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-        std::vector<char*> argv;
-        argv.reserve(arguments.size() + 1);
-        for (std::string& argument : arguments) argv.push_back(argument.data());
-        argv.push_back(nullptr);
-        const bool silent = std::freopen("/dev/null", "w", stdout) && std::freopen("/dev/null", "w", stderr);
-        if (silent) ::execv(argv[0], argv.data());
-        ::_exit(127);
-    }
-    std::this_thread::sleep_for(delay);
-    ::kill(child, SIGINT);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return status;
+int interrupted_after(std::chrono::milliseconds delay, const std::vector<std::string>& arguments) {
+    return signalled_after(SIGINT, delay, arguments);
 }
 
 TEST_F(Reliability, AnInterruptedValidationWritesNothing) {

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.hpp"
+#include "models/graph.hpp"
 #include "models/parameters.hpp"
 
 namespace orrery::models {
@@ -54,6 +56,94 @@ TEST(Zoo, CountsExactlyWhatPublishersCountExactly) {
     EXPECT_EQ(count_parameters(load_transformer("llama3-405b")).total(), 405'853'388'800);
     EXPECT_EQ(count_parameters(load_transformer("bloom-176b")).total(), 176'247'271'424);
     EXPECT_EQ(count_parameters(load_transformer("bloom-176b")).embedding - 2 * 14336, 3'596'615'680);
+    EXPECT_EQ(count_parameters(load_transformer("mixtral-8x7b")).total(), 46'702'792'704);
+    EXPECT_EQ(count_parameters(load_transformer("mixtral-8x22b")).total(), 140'620'634'112);
+    EXPECT_EQ(count_parameters(load_transformer("deepseek-v2")).total(), 235'741'434'880);
+    EXPECT_EQ(count_parameters(load_transformer("deepseek-v3")).total(), 671'026'419'200);
+    EXPECT_EQ(count_parameters(load_transformer("qwen3-235b-a22b")).total(), 235'093'634'560);
+    EXPECT_EQ(count_parameters(load_transformer("clip-vit-b-32")).total(), 151'277'313);
+    EXPECT_EQ(count_parameters(load_transformer("clip-vit-l-14")).total(), 427'616'513);
+}
+
+/// Some publications leave the embedding, which is looked up, out of the active parameters, others do not:
+/// the published figure must be one of the two.
+TEST(Zoo, HoldsThePublishedActiveParameters) {
+    int published = 0;
+    for (const std::string& name : transformer_names()) {
+        const TransformerShape shape = load_transformer(name);
+        if (shape.published_active_parameters == 0) continue;
+        ++published;
+        const ParameterCount count = count_parameters(shape);
+        const double rounding = rounding_of(shape.published_active_parameters);
+        const auto all = static_cast<double>(count.active());
+        const auto without_embedding = static_cast<double>(count.active() - count.embedding);
+        EXPECT_LE(std::min(std::abs(all - shape.published_active_parameters),
+                           std::abs(without_embedding - shape.published_active_parameters)),
+                  rounding)
+            << name;
+    }
+    EXPECT_EQ(published, 5);
+}
+
+/// DeepSeek-V3's README_WEIGHTS.md: 11.5B parameters of the module beside the shared embedding and head; it
+/// leaves out the projection that joins the two.
+TEST(Zoo, CountsTheMultiTokenPredictionModule) {
+    const TransformerShape shape = load_transformer("deepseek-v3");
+    const ParameterCount count = count_parameters(shape);
+    EXPECT_NEAR(static_cast<double>(count.predicted_ahead - 2 * shape.hidden * shape.hidden), 11.5e9, 0.05e9);
+}
+
+/// google/switch-base-8 has 619 M parameters.
+TEST(Zoo, CountsAnEncoderDecoder) {
+    const TransformerShape shape = read("model: {base: switch-base, experts: {count: 8}}");
+    EXPECT_NEAR(static_cast<double>(count_parameters(shape).total()), 619e6, 0.5e6);
+    EXPECT_EQ(shape.encoder_layers, 12);
+}
+
+/// The closed forms and the graph of operators are written apart.
+TEST(Zoo, CountsInTheGraphWhatTheClosedFormsCount) {
+    for (const std::string& name : transformer_names()) {
+        const TransformerShape shape = load_transformer(name);
+        const ParameterCount count = count_parameters(shape);
+        // The graph of BLOOM leaves out the norm after its embedding.
+        const double missing = shape.embedding_norm ? 2.0 * static_cast<double>(shape.hidden) : 0;
+        EXPECT_EQ(build_transformer(shape).parameters() + missing,
+                  static_cast<double>(count.total() + count.predicted_ahead))
+            << name;
+    }
+}
+
+/// FLOPs of a token's forward, two for each active weight that is a matrix, attention apart (Kaplan et al.
+/// 2020, section 2.1).
+TEST(Zoo, SpendsTwoFlopsOnEachActiveWeightOfATokensForward) {
+    for (const std::string& name : transformer_names()) {
+        const TransformerShape shape = load_transformer(name);
+        if (shape.encoder_layers > 0 || shape.predicted_ahead > 0 || !shape.towers.empty()) continue;
+        const Model model = build_transformer(shape);
+        double flops = 0;
+        for (const LayerNode& node : model.nodes) {
+            for (const Operator& op : model.types[static_cast<std::size_t>(node.type)].operators) {
+                if (op.kind != OperatorKind::core_attention) flops += forward_flops(op, 1, false);
+            }
+        }
+        const ParameterCount count = count_parameters(shape);
+        const auto looked_up = static_cast<double>(count.embedding + count.position);
+        const auto head = static_cast<double>(shape.vocab * shape.hidden);
+        const double weights = static_cast<double>(count.active() - count.output) - looked_up + head;
+        // Biases and norms are no products: a few in ten thousand.
+        EXPECT_NEAR(flops / 2, weights, 2e-3 * weights) << name;
+        EXPECT_LE(flops / 2, weights) << name;
+    }
+}
+
+/// DeepSeek-V2, section 2.1: scores of (nope + rope) and values of value_dim a head.
+TEST(Zoo, CountsLatentAttentionsFlops) {
+    const Model model = build_transformer(load_transformer("deepseek-v3"));
+    double attention = 0;
+    for (const Operator& op : model.layer(1).operators) {
+        if (op.kind == OperatorKind::core_attention) attention += forward_flops(op, 4096, false);
+    }
+    EXPECT_EQ(attention, 2.0 * 4096 * 4096 * 128 * (128 + 64 + 128));
 }
 
 /// Narayanan et al. 2021, equation 2; it leaves out the final layer norm's 2h.
@@ -135,7 +225,17 @@ TEST(Zoo, RefusesImpossibleShapes) {
              {"model: {base: llama3-70b, layrs: 2}",
               "m.yaml:1:27: model.layrs: unknown key 'layrs'; did you mean 'layers'?"},
              {"model: {base: gpt3-175b, family: mamba}",
-              "m.yaml:1:34: model.family: unknown family 'mamba' (allowed: gpt, llama)"},
+              "m.yaml:1:34: model.family: unknown family 'mamba' (allowed: gpt, llama, t5)"},
+             {"model: {base: llama3-8b, experts: {count: 8, top_k: 9}}",
+              "m.yaml:1:53: model.experts.top_k: 9 is more than the 8 experts; expected 1 to 8"},
+             {"model: {base: llama3-8b, experts: {top_k: 2}}",
+              "m.yaml:1:35: model.experts.count: is missing; expected an integer >= 1"},
+             {"model: {base: mixtral-8x7b, experts: {groups: 3}}",
+              "m.yaml:1:47: model.experts.groups: 3 groups do not divide 8 experts; expected a divisor"},
+             {"model: {base: llama3-8b, latent_attention: {kv_rank: 512, nope_dim: 128}}",
+              "m.yaml:1:44: model.latent_attention.value_dim: is missing"},
+             {"model: {base: llama3-8b, encoder_layers: 3}",
+              "m.yaml:1:42: model.encoder_layers: has a meaning only with family: t5"},
          }) {
         const std::string message = error_of(mistake.yaml_text);
         EXPECT_EQ(message.substr(0, mistake.message.size()), mistake.message);

@@ -1,11 +1,13 @@
 // tests/report/json_schema.hpp
 //
 // Checks a JSON value against the part of JSON Schema that docs/*.schema.json use: type, properties,
-// required, additionalProperties (false or a schema), items, minimum, exclusiveMinimum, $ref to
+// required, additionalProperties (false or a schema), items, minimum, maximum, exclusiveMinimum, enum, $ref
+// to
 // "#/$defs/NAME". A keyword outside this list is an error, so that a schema cannot ask for what is not
 // checked.
 #pragma once
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -45,10 +47,14 @@ class JsonSchema {
 
     void check(const Json& value, const Json& schema, const std::string& path,
                std::vector<std::string>& found) const {
-        static const std::set<std::string> known{
-            "$schema",     "$id",     "$defs",           "$ref",     "title",
-            "description", "type",    "properties",      "required", "additionalProperties",
-            "items",       "minimum", "exclusiveMinimum"};
+        static const std::set<std::string> known{"$schema",  "$id",
+                                                 "$defs",    "$ref",
+                                                 "title",    "description",
+                                                 "type",     "properties",
+                                                 "required", "additionalProperties",
+                                                 "items",    "minimum",
+                                                 "maximum",  "exclusiveMinimum",
+                                                 "enum"};
         for (const auto& [keyword, unused] : schema.items()) {
             if (known.count(keyword) == 0)
                 throw std::runtime_error("schema: keyword not supported: " + keyword);
@@ -64,6 +70,15 @@ class JsonSchema {
         }
         if (value.is_number() && schema.contains("minimum") && value < schema["minimum"]) {
             found.push_back(path + ": below the minimum: " + value.dump());
+        }
+        if (schema.contains("enum")) {
+            const Json& allowed = schema["enum"];
+            if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
+                found.push_back(path + ": not one of the allowed values: " + value.dump());
+            }
+        }
+        if (value.is_number() && schema.contains("maximum") && value > schema["maximum"]) {
+            found.push_back(path + ": above the maximum: " + value.dump());
         }
         if (value.is_number() && schema.contains("exclusiveMinimum") && value <= schema["exclusiveMinimum"]) {
             found.push_back(path + ": not above the exclusive minimum: " + value.dump());

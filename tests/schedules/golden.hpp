@@ -55,6 +55,8 @@ inline const std::vector<GoldenName>& golden_names() {
         {"zb_auto_1.5p_MwEqMb", "zb-auto", "", 1.5, 0},
         {"zb_auto_2p_MwEqMb", "zb-auto", "", 2, 0},
         {"zb_v", "zb-v"},
+        {"zb_v_torch", "zb-v", "fixed"},
+        {"v_1f1b", "1f1b-v"},
         {"v_half", "v-half"},
         {"v_min", "v-min"},
         {"interleaved_zb1p_torch", "interleaved-zb"},

@@ -2,8 +2,6 @@
 //
 // Every schedule against the reference implementations' orders, replayed by an independent program
 // (data/makespan_grid.json, data/orders_p4_m8.json; the sources stand in the files).
-#include <set>
-
 #include "golden.hpp"
 
 namespace orrery::schedules {
@@ -65,41 +63,45 @@ void expect_row(const GoldenName& name, const nlohmann::json& row) {
     expect_near(evaluation.peak_activation_released_at_backward, row[14], where + " peak, released at B");
 }
 
-/// Golden schedules that Orrery has no name for: 1F1B-V, which is not among the schedules asked for, and
-/// PyTorch's fixed order of ZB-V, whose registered form is the search of the reference implementation.
-const std::set<std::string>& not_offered() {
-    static const std::set<std::string> names = {"v_1f1b", "zb_v_torch"};
-    return names;
-}
-
 TEST(Golden, GridIsReproduced) {
     const nlohmann::json grid = read_data("makespan_grid.json");
     std::size_t rows = 0;
     for (const auto& [golden, entry] : grid["schedules"].items()) {
         const GoldenName* name = find_golden(golden);
-        if (name == nullptr) {
-            EXPECT_TRUE(not_offered().contains(golden)) << golden << " is not compared";
-            continue;
-        }
+        ASSERT_NE(name, nullptr) << golden << " is not compared";
         for (const auto& row : entry["rows"]) {
             expect_row(*name, row);
             ++rows;
         }
     }
-    EXPECT_EQ(rows, 2106U);
+    EXPECT_EQ(rows, 2214U);
 }
 
 TEST(Golden, OrdersAreReproduced) {
     const nlohmann::json orders = read_data("orders_p4_m8.json")["orders"];
     for (const auto& [key, entry] : orders.items()) {
         const GoldenName* name = find_golden(key.substr(0, key.find("_p4_m8")));
-        if (name == nullptr) continue;
+        ASSERT_NE(name, nullptr) << key << " is not compared";
         PipelineShape shape = golden_shape(*name, 4, 8, entry["v"], entry["q"]);
         shape.forward_time = shape.backward_input_time = shape.backward_weight_time = 12;
         const Schedule schedule = golden_schedule(*name, shape);
         for (int device = 0; device < 4; ++device)
             EXPECT_EQ(golden_order(schedule, device), entry["devices"][device].get<std::string>())
                 << key << " device " << device;
+    }
+}
+
+TEST(Golden, GroupedInterleavingIsReproduced) {
+    const nlohmann::json data = read_data("group_interleaved.json");
+    for (const auto& row : data["cases"]) {
+        PipelineShape shape{.devices = row["p"], .micro_batches = row["m"], .chunks = row["v"]};
+        shape.forward_time = shape.backward_input_time = shape.backward_weight_time = 12;
+        shape.variant = std::to_string(row["group_size"].get<int>());
+        const Schedule schedule = make_schedule("grouped-interleaved", shape);
+        check(schedule);
+        const Evaluation evaluation = evaluate(schedule, action_times(shape));
+        EXPECT_NEAR(evaluation.makespan, row["makespan"].get<double>(), 1e-6) << row.dump();
+        expect_near(evaluation.peak_activation, row["peak"], row.dump());
     }
 }
 

@@ -13,6 +13,21 @@ std::string data_path(const std::string& file) {
     return std::string(ORRERY_SOURCE_DIR) + "/tests/schedules/data/" + file;
 }
 
+TEST(OrderFile, KeepsUnevenStages) {
+    PipelineShape shape{.devices = 4, .micro_batches = 8};
+    shape.memory_limit = 2;
+    for (const char* name : {"adapipe", "mpress", "mcap"}) {
+        const Schedule schedule = make_schedule(name, shape);
+        const Schedule read = read_order_yaml(write_order_yaml(schedule), "o.yaml");
+        EXPECT_EQ(read.stage_work, schedule.stage_work) << name;
+        EXPECT_EQ(read.stage_recomputed, schedule.stage_recomputed) << name;
+        EXPECT_EQ(read.stage_evicted, schedule.stage_evicted) << name;
+        EXPECT_EQ(read.orders, schedule.orders) << name;
+    }
+    EXPECT_THROW(read_order_yaml("stage_work: [1, 2, 3]\norders: ['0F0 0B0']\n", "o.yaml"), InputError);
+    EXPECT_THROW(read_order_yaml("stage_recomputed: [1.5]\norders: ['0F0 0B0']\n", "o.yaml"), InputError);
+}
+
 TEST(OrderFile, ReadsPyTorchsDualPipeVArtifactAsOurDualPipeV) {
     const Schedule read = read_order(data_path("dualpipev_4rank_10mb.csv"));
     const Schedule ours =

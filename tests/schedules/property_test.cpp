@@ -65,8 +65,10 @@ void expect_properties(const ScheduleEntry& entry, PipelineShape shape) {
 TEST(EverySchedule, IsCompleteRunsAndMeetsItsDeclarations) {
     std::mt19937 random(20240711);
     for (const ScheduleEntry& entry : registry()) {
+        const bool search = entry.name == "v-auto" || entry.name == "tessel";  // slow ones
+        const int enough = search ? 20 : 120;
         int legal = 0;
-        for (int attempt = 0; attempt < 2000 && legal < 120; ++attempt) {
+        for (int attempt = 0; attempt < 2000 && legal < enough; ++attempt) {
             const PipelineShape shape = random_shape(entry, random);
             try {
                 entry.generate(shape);

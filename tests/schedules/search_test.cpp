@@ -11,6 +11,7 @@
 #include "schedules/dynapipe.hpp"
 #include "schedules/terapipe_slices.hpp"
 #include "schedules/zb_exact.hpp"
+#include "schedules/zb_integer_program.hpp"
 
 namespace orrery::schedules {
 namespace {
@@ -110,10 +111,60 @@ TEST(ZeroBubbleExact, MeetsTheProvenOptimaOfTheIntegerProgram) {
         shape.memory_limit = row["limit"].get<double>() / whole;
         shape.released_at_backward = -row["mem"]["B"].get<double>() / whole;
         const ZeroBubbleProblem problem = zero_bubble_problem(shape);
-        const ExactSearch exact = zero_bubble_exact(problem, zero_bubble_heuristic(problem), 200'000);
+        const ExactSearch exact =
+            zero_bubble_exact(problem, zero_bubble_heuristic(problem), {.partial = 200'000});
         EXPECT_NEAR(exact.best.longest_span, row["optimal_span"].get<double>(), 1e-9) << row.dump();
         EXPECT_TRUE(exact.proven || shape.devices > 3) << row.dump() << " " << exact.partial;
     }
+}
+
+TEST(ZeroBubbleIntegerProgram, EqualsExhaustiveSearchAndTheGoldenOptima) {
+    if (!have_integer_programs()) {
+        PipelineShape shape{.devices = 2, .micro_batches = 2};
+        shape.variant = "ilp";
+        EXPECT_THROW(make_schedule("zb-auto", shape), MissingCapability);
+        return;
+    }
+    std::mt19937 random(12);
+    const auto pick = [&](int low, int high) {
+        return std::uniform_int_distribution<int>(low, high)(random);
+    };
+    for (const auto& [p, m] : {std::pair{1, 3}, {2, 2}, {2, 3}, {3, 2}}) {
+        PipelineShape shape{.devices = p, .micro_batches = m};
+        shape.forward_time = pick(1, 9);
+        shape.backward_input_time = pick(1, 9);
+        shape.backward_weight_time = pick(1, 9);
+        shape.communication_time = pick(0, 2);
+        shape.memory_limit = pick(p, 2 * p);
+        shape.released_at_backward = pick(0, 1) * 0.5;
+        const ZeroBubbleProblem problem = zero_bubble_problem(shape);
+        // Believing its start to be poor, the program has to find the optimum itself.
+        ZeroBubbleOrder start = zero_bubble_heuristic(problem);
+        start.longest_span *= 1.5;
+        start.orders.clear();
+        const IntegerProgramResult found = zero_bubble_integer_program(problem, start, 60);
+        EXPECT_TRUE(found.proven);
+        EXPECT_NEAR(found.best.longest_span, exhaustive_span(problem, shape), 1e-6) << p << " " << m;
+    }
+    const nlohmann::json data = read_data("zb_ilp_small.json");
+    int compared = 0;
+    for (const auto& row : data["cases"]) {
+        if (row["p"] > 3 || row["m"] > 3) continue;  // the rest takes minutes
+        PipelineShape shape{.devices = row["p"], .micro_batches = row["m"]};
+        shape.forward_time = row["t"][0];
+        shape.backward_input_time = row["t"][1];
+        shape.backward_weight_time = row["t"][2];
+        shape.communication_time = row["t_comm"];
+        const double whole = row["mem"]["F"];
+        shape.memory_limit = row["limit"].get<double>() / whole;
+        shape.released_at_backward = -row["mem"]["B"].get<double>() / whole;
+        shape.variant = "ilp";
+        EXPECT_NEAR(evaluate(make_schedule("zb-auto", shape), action_times(shape)).longest_span,
+                    row["optimal_span"].get<double>(), 1e-6)
+            << row.dump();
+        ++compared;
+    }
+    EXPECT_GT(compared, 10);
 }
 
 TEST(TeraPipeSlices, EqualTheReferencePlanner) {

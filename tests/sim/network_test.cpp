@@ -6,7 +6,7 @@
 #include <set>
 
 #include "core/error.hpp"
-#include "sim/engine/collective_steps.hpp"
+#include "tests/sim/collective_steps.hpp"
 
 namespace orrery::sim {
 namespace {
@@ -59,6 +59,24 @@ TEST(Network, RoutesBetweenLeavesOverTheirOversubscribedUplinks) {
     EXPECT_DOUBLE_EQ(network.links()[route.links[1]].bandwidth, 2 * 2 * 25e9 / 2);
 }
 
+TEST(Network, PassesPciAndItsSwitchToANetworkCardThatTwoGpusShare) {
+    topologies::Cluster cluster = four_nodes();
+    cluster.node.pcie_bandwidth = 60e9;
+    const Network network(cluster);
+    EXPECT_EQ(names(network, network.route(1, 6)),
+              (Names{"gpu 1 pcie out", "node 0 nic 0 out", "node 1 nic 1 in", "gpu 6 pcie in"}));
+    EXPECT_DOUBLE_EQ(network.route(1, 6).latency_s, 2 * 1e-6 + 1e-7);
+}
+
+TEST(Network, BundlesTheNetworkCardsOfOneGpu) {
+    topologies::Cluster cluster = four_nodes();
+    cluster.node.nics = 8;
+    const Network network(cluster);
+    const NetworkRoute route = network.route(1, 6);
+    EXPECT_EQ(names(network, route), (Names{"node 0 nic 1 out", "node 1 nic 2 in"}));
+    EXPECT_DOUBLE_EQ(network.links()[route.links[0]].bandwidth, 2 * 25e9);
+}
+
 TEST(Network, CountsTheSwitchesOverPods) {
     topologies::Cluster cluster = four_nodes();
     cluster.fabric.leaves_per_pod = 1;
@@ -81,6 +99,25 @@ TEST(Network, TurnsRingsSoThatEachNetworkCardIsEnteredAndLeftOnce) {
         }
     EXPECT_EQ(out.size(), 4U);
     EXPECT_EQ(in.size(), 4U);
+}
+
+TEST(Network, RingsOnRailsStayOnTheirRail) {
+    topologies::Cluster cluster = four_nodes();
+    cluster.fabric.kind = topologies::FabricKind::rail_optimised;
+    cluster.node.nics = 4;
+    const Network network(cluster);
+    std::vector<std::uint32_t> all(16);
+    for (std::uint32_t i = 0; i < 16; ++i) all[i] = i;
+    const auto rings = network.rings(all);
+    ASSERT_EQ(rings.size(), 4U);
+    for (const auto& ring : rings)
+        for (std::size_t i = 0; i < 16; ++i) {
+            const std::uint32_t from = ring[i];
+            const std::uint32_t to = ring[(i + 1) % 16];
+            if (from / 4 != to / 4) {
+                EXPECT_EQ(from % 4, to % 4);
+            }
+        }
 }
 
 TEST(Network, HasOneRingWhereTheDevicesDoNotFillNodesAlike) {
@@ -118,6 +155,8 @@ double buffers_sent(CollectiveKind kind, std::uint32_t n) {
             return 1;
         case CollectiveKind::barrier:
             return 0;
+        case CollectiveKind::all_to_all_v:
+            break;  // what its matrix says
     }
     return -1;
 }
@@ -135,14 +174,14 @@ TEST(CollectiveSteps, MoveTheBytesOfTheAlgorithmAndEveryMessageIsReceived) {
             std::vector<std::uint32_t> sent_to(n, 0);
             double bytes = 0;
             for (std::uint32_t i = 0; i < n; ++i)
-                for (const Message& message : collective_steps(kind, 1000, n, i).messages) {
+                for (const testing::Message& message : testing::collective_steps(kind, 1000, n, i).messages) {
                     ASSERT_LT(message.to, n);
                     EXPECT_NE(message.to, i);
                     ++sent_to[message.to];
                     bytes += message.bytes;
                 }
             for (std::uint32_t i = 0; i < n; ++i)
-                EXPECT_EQ(sent_to[i], collective_steps(kind, 1000, n, i).receives)
+                EXPECT_EQ(sent_to[i], testing::collective_steps(kind, 1000, n, i).receives)
                     << to_string(kind) << " " << n;
             EXPECT_NEAR(bytes, 1000 * buffers_sent(kind, n), 1e-6) << to_string(kind) << " " << n;
         }
@@ -150,8 +189,8 @@ TEST(CollectiveSteps, MoveTheBytesOfTheAlgorithmAndEveryMessageIsReceived) {
 
 TEST(CollectiveSteps, AMemberAloneSendsNothing) {
     for (const CollectiveKind kind : kAllKinds) {
-        EXPECT_TRUE(collective_steps(kind, 1000, 1, 0).messages.empty());
-        EXPECT_EQ(collective_steps(kind, 1000, 1, 0).receives, 0U);
+        EXPECT_TRUE(testing::collective_steps(kind, 1000, 1, 0).messages.empty());
+        EXPECT_EQ(testing::collective_steps(kind, 1000, 1, 0).receives, 0U);
     }
 }
 

@@ -47,6 +47,17 @@ class ProgramBuilder {
         return work(Collective{kind, bytes, static_cast<std::uint32_t>(program.groups.size() - 1)}, cost);
     }
 
+    /// An all-to-all-v of `matrix`, its bytes row by row.
+    WorkId all_to_all_v(const std::vector<double>& matrix, const std::vector<std::uint32_t>& devices,
+                        WorkCost cost) {
+        program.groups.push_back({devices});
+        program.matrices.push_back({static_cast<std::uint32_t>(devices.size()), matrix});
+        Collective collective{CollectiveKind::all_to_all_v, program.matrices.back().mean_sent(),
+                              static_cast<std::uint32_t>(program.groups.size() - 1)};
+        collective.matrix = static_cast<std::uint32_t>(program.matrices.size() - 1);
+        return work(collective, cost);
+    }
+
     CommunicatorId communicator(const std::vector<RankId>& members, const std::string& name = "group") {
         const CommunicatorId id(program.communicators.size());
         program.communicators.push_back({0, members, name});

@@ -8,12 +8,12 @@
 #include <cmath>
 
 #include "core/error.hpp"
-#include "sim/engine/collective_steps.hpp"
 #include "sim/engine/engine.hpp"
 #include "sim/engine/network.hpp"
 #include "sim/metrics/metrics.hpp"
 #include "study/experiment.hpp"
 #include "study/simulate.hpp"
+#include "tests/sim/collective_steps.hpp"
 
 namespace orrery::study {
 namespace {
@@ -23,15 +23,16 @@ namespace {
 double time_of_messages(const sim::Collective& collective, const sim::Network& network,
                         const std::vector<std::uint32_t>& devices) {
     const auto n = static_cast<std::uint32_t>(devices.size());
-    const auto rings = sim::uses_rings(collective.kind) ? network.rings(devices)
-                                                        : std::vector<std::vector<std::uint32_t>>{devices};
+    const auto rings = sim::testing::uses_rings(collective.kind)
+                           ? network.rings(devices)
+                           : std::vector<std::vector<std::uint32_t>>{devices};
     double slowest = 0;
     for (const auto& ring : rings)
         for (std::uint32_t position = 0; position < n; ++position) {
             double time = 0;
-            for (const sim::Message& message :
-                 sim::collective_steps(collective.kind, collective.bytes / static_cast<double>(rings.size()),
-                                       n, position)
+            for (const sim::testing::Message& message :
+                 sim::testing::collective_steps(
+                     collective.kind, collective.bytes / static_cast<double>(rings.size()), n, position)
                      .messages) {
                 const sim::NetworkRoute route = network.route(ring[position], ring[message.to]);
                 double bandwidth = INFINITY;
@@ -57,7 +58,8 @@ sim::WorkCosts alpha_beta_prices(const sim::Program& program, sim::WorkCosts cos
     return costs;
 }
 
-void expect_agreement(const std::string& parallel, double tolerance) {
+/// `early`: by what share of the step SimGrid may be earlier.
+void expect_agreement(const std::string& parallel, double tolerance, double early = 0) {
     const Experiment experiment = parse_experiment(
         "model: megatron-1.7b\ncluster: {node: dgx-a100, nodes: 2}\nparallel: " + parallel +
             "\nschedule: {name: 1f1b}\ntraining: {global_batch: 16, micro_batch: 1, precision: fp16}\n"
@@ -69,11 +71,12 @@ void expect_agreement(const std::string& parallel, double tolerance) {
     try {
         const sim::Timeline moved = sim::simulate_with_simgrid(program, costs, experiment.cluster);
         const sim::Timeline replayed = sim::replay(program, costs);
-        EXPECT_NEAR(moved.makespan() / replayed.makespan(), 1, tolerance) << parallel;
+        EXPECT_LE(moved.makespan() / replayed.makespan(), 1 + tolerance) << parallel;
+        EXPECT_GE(moved.makespan() / replayed.makespan(), 1 - tolerance - early) << parallel;
         const sim::Metrics one = sim::measure(program, moved, costs);
         const sim::Metrics other = sim::measure(program, replayed, costs);
         EXPECT_NEAR(one.breakdown.compute_s, other.breakdown.compute_s, 1e-9);
-        EXPECT_NEAR(one.bubble_ratio, other.bubble_ratio, tolerance);
+        EXPECT_NEAR(one.bubble_ratio, other.bubble_ratio, tolerance + early);
     } catch (const MissingCapability& missing) {
         GTEST_SKIP() << missing.what();
     }
@@ -89,7 +92,9 @@ TEST(Engines, AgreeOnPipelines) {
 }
 
 TEST(Engines, AgreeOnDataParallelismOverAllNetworkCards) {
-    expect_agreement("{tp: 1, pp: 1, dp: 16}", 1e-5);
+    // The closed form counts the network's latency in every step of the ring. In SimGrid a ring's messages
+    // wait for those before them alone, and of 16 hops of a ring only 2 leave the node.
+    expect_agreement("{tp: 1, pp: 1, dp: 16}", 1e-5, 2e-3);
 }
 
 TEST(Engines, AgreeWithinHalfAPercentWhereTransfersShareLinks) {

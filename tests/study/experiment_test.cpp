@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <ostream>
 #include <sstream>
 
 #include "core/atomic_file.hpp"
@@ -92,6 +93,37 @@ TEST(Experiment, TakesPartOfANode) {
     EXPECT_EQ(two.cluster.devices(), 8);
 }
 
+TEST(Experiment, ReadsWhatSchedulesAndSearchesSayLayerByLayer) {
+    const std::string base =
+        "model: {base: megatron-1.7b, layers: 6}\ncluster: {node: dgx-a100, gpus: 2}\n"
+        "parallel: {pp: 2, partition: [4, 2]}\n"
+        "schedule: {name: terapipe, slice_lengths: [1536, 512]}\n"
+        "training: {global_batch: 4, recompute: {per_layer: [full, none, none, selective, none, full]},\n"
+        "           offload: {per_layer: [host, none, none, none, none, partner], partners: [1, 0]}}\n";
+    const parallel::Plan plan = read(base).plan;
+    using parallel::OffloadTarget;
+    using parallel::RecomputePolicy;
+    EXPECT_EQ(plan.partition, (std::vector<int>{4, 2}));
+    EXPECT_EQ(plan.slices, 2);
+    EXPECT_EQ(plan.slice_lengths, (std::vector<std::int64_t>{1536, 512}));
+    EXPECT_EQ(plan.layer_recompute[3], RecomputePolicy::selective);
+    EXPECT_EQ(plan.layer_recompute[5], RecomputePolicy::full);
+    EXPECT_EQ(plan.layer_offload[0], OffloadTarget::host);
+    EXPECT_EQ(plan.layer_offload[5], OffloadTarget::partner);
+    EXPECT_EQ(plan.offload_partner, (std::vector<int>{1, 0}));
+    const auto expect_named = [&](const std::string& change, const std::string& words) {
+        const std::string message = error_of(base, {change});
+        EXPECT_NE(message.find(words), std::string::npos) << message;
+    };
+    expect_named("parallel.partition=[4, 1]", "parallel.partition: adds up to 5 layers; the model has 6");
+    expect_named("parallel.partition=[2, 2, 2]", "gives 3 stages their layers; expected 2");
+    expect_named("training.recompute.per_layer=[full]", "has 1 entries; the model has 6 layers");
+    expect_named("training.offload.per_layer=[hots]", "training.offload.per_layer[0]");
+    expect_named("training.offload.partners=[1, 2]", "stage 2 does not exist; expected 0 to 1");
+    expect_named("schedule.slice_lengths=[1024, 512]", "adds up to 1536 tokens; a sequence has 2048");
+    expect_named("schedule.slices=3", "has 2 entries for 3 slices");
+}
+
 TEST(Experiment, ReplacesFiguresOfTheCluster) {
     const Experiment experiment = read(
         "model: mpt-125m\ncluster: {node: dgx-a100, nodes: 2, nic_bandwidth: 1e9, oversubscription: 4, "
@@ -156,6 +188,11 @@ struct Mistake {
     int line;
     std::string replacement;
     std::string message;
+
+    // The test's name.
+    friend void PrintTo(const Mistake& mistake, std::ostream* out) {
+        *out << "line " << mistake.line << ": " << mistake.replacement;
+    }
 };
 
 class ExperimentMistakes : public testing::TestWithParam<Mistake> {};
@@ -183,7 +220,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "e.yaml:6:14: calibration: unknown calibration 'a100-sxm-80'; did you mean"},
         Mistake{6, "software: megatron-cor",
                 "e.yaml:6:11: software: unknown software 'megatron-cor'; did you mean 'megatron-core'?"},
-        Mistake{2, "cluster: {nodes: 128}", "e.yaml:2:10: cluster.node: is missing"},
+        Mistake{2, "cluster: {nodes: 128}", "e.yaml:2:10: cluster: expected node or groups"},
         Mistake{2, "cluster: {node: dgx-a100, nodes: 0}",
                 "e.yaml:2:34: cluster.nodes: expected an integer from 1 to 1000000, got '0'"},
         Mistake{2, "cluster: {node: dgx-a100, gpus: 1024, nodes: 100}",
@@ -246,13 +283,6 @@ INSTANTIATE_TEST_SUITE_P(
                 "e.yaml:3:53: parallel.sequence_parallel: tp 8 does not divide the 2047 tokens of a rank"},
         Mistake{5, "training: {global_batch: 1536, recompute: {policy: full, layers: 7}}",
                 "e.yaml:5:66: training.recompute.layers: 7 layers, but a stage has 6; expected 1 to 6"}));
-
-TEST(Experiment, RefusesContextParallelismUntilItIsModelled) {
-    EXPECT_EQ(
-        error_of(kGpt3, {"parallel={tp: 8, pp: 16, cp: 4}"}),
-        "--set parallel={tp: 8, pp: 16, cp: 4}: parallel.cp: 4: context parallelism is not modelled yet; "
-        "expected 1");
-}
 
 TEST(Experiment, AllowsReplicatedKeyValueHeads) {
     const std::string text =

@@ -5,15 +5,18 @@
 
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <random>
 #include <tuple>
 
 #include "core/error.hpp"
+#include "models/graph.hpp"
 #include "random_experiment.hpp"
 #include "report/json.hpp"
 #include "sim/engine/engine.hpp"
 #include "sim/metrics/memory.hpp"
 #include "sim/metrics/metrics.hpp"
+#include "study/stage_times.hpp"
 
 namespace orrery::study {
 namespace {
@@ -299,18 +302,158 @@ TEST(Summary, AddsUp) {
     }
 }
 
-TEST(Lowering, RefusesSchedulesItWouldGetWrong) {
-    // Two replicas of the weights (chimera, dualpipe), no flush (pipedream), stages that form a graph
-    // (graphpipe).
-    for (const std::string name : {"chimera", "dualpipe", "pipedream"}) {
-        const Experiment e = parse_experiment(
-            "model: {base: megatron-1.7b, layers: 8}\ncluster: {node: dgx-a100, nodes: 1}\nparallel: {pp: 4, "
-            "dp: 2}\n"
-            "schedule: " +
-                name + "\ntraining: {global_batch: 16}\n",
-            "refused.yaml");
-        EXPECT_THROW(simulate(e), ExperimentError) << name;
+Experiment pipeline_of(int layers, int stages, const std::string& schedule, int micro_batches) {
+    return parse_experiment(
+        fmt::format("model: {{family: gpt, layers: {}, hidden: 1024, heads: 16, vocab: 512, seq_length: 512, "
+                    "tied_embeddings: false}}\n"
+                    "cluster: {{node: dgx-a100, gpus: {}}}\n"
+                    "parallel: {{pp: {}}}\n"
+                    "schedule: {}\n"
+                    "training: {{global_batch: {}, micro_batch: 1}}\n",
+                    layers, stages, stages, schedule, micro_batches),
+        "pipeline.yaml");
+}
+
+TEST(StageTimes, GrowWithTheBlocksOfAStage) {
+    const StageTimes one = stage_times(pipeline_of(4, 4, "zb-auto", 8));
+    const StageTimes two = stage_times(pipeline_of(8, 4, "zb-auto", 8));
+    const StageTimes three = stage_times(pipeline_of(12, 4, "zb-auto", 8));
+    // The host's price of a transfer comes once a micro-batch, whatever the stage holds.
+    EXPECT_GT(one.backward_weight_s, 0);
+    EXPECT_GT(two.forward_s, one.forward_s);
+    EXPECT_GT(one.transfer_s, 0);
+    EXPECT_NEAR(three.forward_s - two.forward_s, two.forward_s - one.forward_s, 1e-9 * three.forward_s);
+    EXPECT_NEAR(three.backward_input_s - two.backward_input_s, two.backward_input_s - one.backward_input_s,
+                1e-9 * three.backward_input_s);
+    EXPECT_NEAR(three.backward_weight_s - two.backward_weight_s,
+                two.backward_weight_s - one.backward_weight_s, 1e-9 * three.backward_weight_s);
+    EXPECT_EQ(three.transfer_s, one.transfer_s);
+}
+
+TEST(LongestSpan, OfTheParallelogramIsAllWorkAndNoBubble) {
+    // ZB-H2 with F = B = W = 1 (Qi et al. 2024, figure 3): every stage works 3 m without a pause; stage s
+    // starts s late, so the makespan is p - 1 longer. Under 1F1B the first stage's span is the makespan.
+    const int p = 4;
+    const int m = 12;
+    for (const bool zero_bubble : {true, false}) {
+        Experiment e = pipeline_of(p, p, zero_bubble ? "zb-h2" : "1f1b", m);
+        e.granularity = Granularity::layer;
+        const Simulation s = simulate(e);
+        sim::WorkCosts costs = bare_costs(s.lowered.program, s.model);
+        for (sim::WorkCost& cost : costs) {
+            const double unit = cost.duration_s > 0 ? 1 : 0;
+            cost = {unit, 0, unit};
+        }
+        const sim::Timeline timeline = sim::replay(s.lowered.program, costs);
+        const double span = longest_span(s.lowered.program, timeline);
+        EXPECT_NEAR(span, zero_bubble ? 3.0 * m : timeline.makespan(), 1e-9);
+        EXPECT_NEAR(timeline.makespan(), zero_bubble ? 3.0 * m + p - 1 : 2.0 * (m + p - 1), 1e-9);
     }
+}
+
+/// Bytes that the rank's kernels under a label move on its compute stream.
+double bytes_named(const Simulation& s, const std::string& name) {
+    const sim::Program& program = s.lowered.program;
+    const sim::RankProgram& tasks = program.program_of(sim::RankId(0));
+    double bytes = 0;
+    for (std::uint32_t t = 0; t < tasks.size(); ++t) {
+        if (program.names[static_cast<std::size_t>(tasks.label[t].name)] != name) continue;
+        EXPECT_EQ(tasks.streams[tasks.stream[t]()].kind, sim::StreamKind::compute);
+        for (const Kernel& kernel : std::get<sim::KernelSequence>(program.works[tasks.work[t]()]).kernels) {
+            bytes += kernel.bytes;
+        }
+    }
+    return bytes;
+}
+
+TEST(FullySharded, CopiesEachUnitOutOfItsGatherAndItsGradientsIntoTheirReduction) {
+    Experiment e = parse_experiment(
+        "model: {family: llama, layers: 4, hidden: 64, ffn_hidden: 128, heads: 4, vocab: 512, "
+        "seq_length: 32}\n"
+        "cluster: {node: dgx-a100}\n"
+        "parallel: {dp: 8, sharding: fsdp}\n"
+        "software: torchtitan\n"
+        "training: {global_batch: 24, micro_batch: 1}\n",
+        "units.yaml");
+    const double micro_batches = 3;
+    const models::Model model = models::build_transformer(e.model);
+    const double all = static_cast<double>(model.parameters());
+    double blocks = 0;
+    for (std::size_t node = 0; node < model.nodes.size(); ++node) {
+        const models::Layer& layer = model.layer(static_cast<int>(node));
+        if (layer.kind != models::LayerKind::block) continue;
+        for (const models::Operator& op : layer.operators) blocks += static_cast<double>(op.parameters());
+    }
+    // 16-bit parameters, read and written: blocks once for the forward and once for the backward, the rest
+    // once.
+    EXPECT_DOUBLE_EQ(bytes_named(simulate(e), "copy out gathered"),
+                     4 * (2 * blocks + (all - blocks)) * micro_batches);
+    // 16-bit gradients read, fp32 ones written.
+    EXPECT_DOUBLE_EQ(bytes_named(simulate(e), "copy gradients"), (2 + 4) * all * micro_batches);
+
+    e.plan.software = "llm-foundry";  // one flat parameter: no copy out, gradients stay as they are
+    EXPECT_DOUBLE_EQ(bytes_named(simulate(e), "copy out gathered"), 0);
+    EXPECT_DOUBLE_EQ(bytes_named(simulate(e), "copy gradients"), (2 + 2) * all * micro_batches);
+}
+
+std::string small_step(const std::string& schedule, const std::string& more = "") {
+    return "model: {base: megatron-1.7b, layers: 8}\ncluster: {node: dgx-a100, nodes: 1}\n"
+           "parallel: {pp: 4, dp: 2" +
+           more + "}\nschedule: " + schedule + "\ntraining: {global_batch: 16}\ngranularity: layer\n";
+}
+
+TEST(Lowering, TakesEveryRegisteredScheduleByName) {
+    for (const schedules::ScheduleEntry& entry : schedules::registry()) {
+        const Experiment e = parse_experiment(small_step(std::string(entry.name)), "schedule.yaml");
+        const Simulation s = simulate(e);
+        const report::Result result = summarize(e, s);
+        EXPECT_GT(result.mfu, 0.05) << entry.name;
+        EXPECT_LT(result.hfu, 1) << entry.name;
+        expect_close(result.breakdown.total(), result.step_time_s, 1e-9, std::string(entry.name));
+    }
+}
+
+TEST(Lowering, RefusesWhatHasNoMeaning) {
+    // The backward needs the weights of its forward; a gather would bring newer ones.
+    const Experiment e = parse_experiment(small_step("pipedream", ", sharding: fsdp"), "refused.yaml");
+    EXPECT_THROW(simulate(e), ExperimentError);
+    EXPECT_THROW(parse_experiment(small_step("{name: graphpipe, variant: 2x1}"), "refused.yaml"), InputError);
+    EXPECT_THROW(parse_experiment(small_step("{name: 1f1b, slices: 2}"), "refused.yaml"), InputError);
+}
+
+/// Without a flush a batch takes what its busiest stage computes: no fill, no drain.
+TEST(SteadyState, HasNoBubbleOnTheBusiestStage) {
+    for (const char* schedule : {"pipedream", "pipedream-2bw"}) {
+        for (const int m : {4, 8, 12}) {
+            Experiment e = parse_experiment(
+                fmt::format(
+                    "model: {{family: gpt, layers: 8, hidden: 64, heads: 4, vocab: 512, seq_length: 32}}\n"
+                    "cluster: {{node: dgx-a100, gpus: 4}}\nparallel: {{pp: 4, overlap_p2p: true}}\n"
+                    "schedule: {}\ntraining: {{global_batch: {}}}\ngranularity: layer\n",
+                    schedule, m),
+                "steady.yaml");
+            Simulation s = simulate(e);
+            const sim::WorkCosts costs = bare_costs(s.lowered.program, s.model);
+            s.timeline = sim::replay(s.lowered.program, costs);
+            EXPECT_NEAR(s.step_time_s(), m * 2 * (kForward + kBackward), 1e-9) << schedule << m;
+            const auto metrics = sim::measure(s.lowered.program, s.timeline, costs, s.window());
+            EXPECT_NEAR(metrics.bubble_ratio, 0, 1e-9);
+            EXPECT_NEAR(metrics.breakdown.compute_s, s.step_time_s(), 1e-9);
+        }
+    }
+}
+
+TEST(Slices, OfTerapipeAreLongerWhereTheyAttendToLess) {
+    const std::string yaml =
+        "model: {base: megatron-1.7b, layers: 8}\ncluster: {node: dgx-a100, gpus: 4}\nparallel: {pp: 4}\n"
+        "training: {global_batch: 4, seq_length: 8192}\ngranularity: layer\nschedule: ";
+    const Experiment best = parse_experiment(yaml + "{name: terapipe, slice_lengths: auto}\n", "slices.yaml");
+    const std::vector<std::int64_t>& lengths = best.plan.slice_lengths;
+    ASSERT_GT(lengths.size(), 1U);
+    EXPECT_GE(lengths.front(), lengths.back());
+    EXPECT_EQ(std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}), 8192);
+    const Experiment whole = parse_experiment(yaml + "{name: terapipe}\n", "slices.yaml");
+    EXPECT_LT(step_time(best), step_time(whole));
 }
 
 TEST(Partition, TakesMissingLayersOffTheEnds) {

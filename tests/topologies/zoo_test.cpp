@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 
 #include "core/error.hpp"
+#include "topologies/bisection.hpp"
+#include "topologies/builders/builders.hpp"
 #include "topologies/cluster.hpp"
+#include "topologies/zoo_clusters.hpp"
 
 namespace orrery::topologies {
 namespace {
@@ -18,10 +22,77 @@ TEST(Zoo, EveryNodeLoadsAndNamesItself) {
         const Node node = load_node(name);
         EXPECT_EQ(node.name, name);
         EXPECT_FALSE(node.gpu.peak_flops.empty()) << name;
-        EXPECT_GT(node.gpu.peak_flops.at("bf16"), node.gpu.peak_flops.at("fp32")) << name;
-        if (node.nics > 0) {
+        // Half precision is faster than single, where a data sheet has both.
+        const auto& peaks = node.gpu.peak_flops;
+        for (const char* half : {"bf16", "fp16"})
+            if (peaks.contains("fp32") && peaks.contains(half)) {
+                EXPECT_GT(peaks.at(half), peaks.at("fp32")) << name;
+            }
+        if (!node.fabric_name.empty()) {
             EXPECT_EQ(load_fabric(node.fabric_name).name, node.fabric_name);
         }
+    }
+    for (const std::string& name : fabric_names()) EXPECT_EQ(load_fabric(name).name, name);
+}
+
+TEST(Zoo, EveryClusterLoadsAndItsFarthestDevicesReachEachOther) {
+    const auto names = cluster_names();
+    EXPECT_GE(names.size(), 10U);
+    Way way;
+    for (const std::string& name : names) {
+        EXPECT_EQ(load_zoo_cluster(name).name, name);
+        const Cluster cluster = find_cluster(name);
+        EXPECT_NO_THROW(check_cluster(cluster, {}, "")) << name;
+        const Graph graph = build_graph(cluster);
+        graph.route(0, graph.devices() - 1, 0, way);
+        EXPECT_EQ(graph.to(way.back()), graph.devices() - 1) << name;
+    }
+}
+
+TEST(Zoo, ClustersHaveTheSizesThatTheirOperatorsName) {
+    EXPECT_EQ(find_cluster("eos").devices(), 4608);
+    EXPECT_EQ(find_cluster("dgx-a100-superpod").devices(), 1120);
+    EXPECT_EQ(find_cluster("meta-24k").devices(), 24576);
+    EXPECT_EQ(find_cluster("alibaba-hpn").devices(), 15360);
+    EXPECT_EQ(find_cluster("gb200-superpod").devices(), 576);
+    EXPECT_EQ(find_cluster("tpu-v4-pod").devices(), 4096);
+    EXPECT_EQ(find_cluster("eos", 2).devices(), 16);
+    EXPECT_EQ(find_cluster("dgx-h100", 3).devices(), 24);
+}
+
+TEST(Zoo, BisectionsAreThoseThatWerePublished) {
+    const auto of = [](const char* name) {
+        const Cluster cluster = find_cluster(name);
+        return bisection_bandwidth(cluster, build_graph(cluster));
+    };
+    // Google Cloud documentation: 24 TB/s a pod; 2 x 16 x 16 links of 50 GB/s make 25.6 TB/s.
+    EXPECT_NEAR(of("tpu-v4-pod"), 24e12, 0.07 * 24e12);
+    // Grattafiori et al. 2024: full bisection in a pod, a seventh of it between pods.
+    EXPECT_NEAR(of("meta-24k"), 12288 * 50e9 / 7, 1e6);
+}
+
+TEST(Zoo, AnUnknownClusterNamesTheNearestOfNodesAndClusters) {
+    for (const auto& [written, meant] : {std::pair{"eoss", "eos"}, std::pair{"dgx-h10", "dgx-h100"}}) {
+        try {
+            find_cluster(written);
+            FAIL();
+        } catch (const InputError& error) {
+            EXPECT_NE(std::string(error.what()).find(std::string("did you mean '") + meant),
+                      std::string::npos)
+                << error.what();
+        }
+    }
+}
+
+TEST(Zoo, EveryGpuOfADgx1HasAsManyLinksAsItsDataSheetSays) {
+    for (const auto& [name, links] :
+         {std::pair{"dgx-1-v100", 6}, std::pair{"aws-p3", 6}, std::pair{"dgx-1-p100", 4}}) {
+        std::array<int, 8> count{};
+        for (const MeshCable& cable : load_node(name).mesh) {
+            count[static_cast<std::size_t>(cable.a)] += cable.links;
+            count[static_cast<std::size_t>(cable.b)] += cable.links;
+        }
+        for (const int c : count) EXPECT_EQ(c, links) << name;
     }
 }
 
