@@ -7,6 +7,7 @@ find_package(CLI11 REQUIRED)
 find_package(Eigen3 REQUIRED)
 find_package(TBB REQUIRED)
 find_package(ZLIB REQUIRED)
+find_package(SQLite3 REQUIRED)
 find_package(Threads REQUIRED)
 
 # SimGrid ships no CMake package on Debian 12; find the header and the library.
@@ -21,3 +22,20 @@ else()
 endif()
 
 message(STATUS "Orrery: engine simgrid  ${ORRERY_SIMGRID} (${ORRERY_SIMGRID_WHY})")
+
+# COIN-OR's branch and cut, for the exact mode of zb-auto; Debian ships no CMake package for it. Loaded when it is asked
+# for (schedules/cbc_library.hpp), by the name that the library gives itself.
+find_path(CBC_INCLUDE_DIR coin/Cbc_C_Interface.h)
+find_library(CBC_SOLVER_LIBRARY CbcSolver)
+if(CBC_INCLUDE_DIR AND CBC_SOLVER_LIBRARY)
+  set(ORRERY_CBC ON)
+  get_filename_component(CBC_SONAME "${CBC_SOLVER_LIBRARY}" REALPATH)
+  get_filename_component(CBC_SONAME "${CBC_SONAME}" NAME)
+  string(REGEX REPLACE "(\\.so\\.[0-9]+).*" "\\1" CBC_SONAME "${CBC_SONAME}")
+  set(ORRERY_CBC_WHY "${CBC_SOLVER_LIBRARY}")
+else()
+  set(ORRERY_CBC OFF)
+  set(ORRERY_CBC_WHY "coinor-libcbc-dev not found: zb-auto's variant ilp exits 3, exact uses our own search alone")
+endif()
+
+message(STATUS "Orrery: integer programs  ${ORRERY_CBC} (${ORRERY_CBC_WHY})")

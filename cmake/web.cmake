@@ -20,9 +20,10 @@ function(orrery_install_web_packages web_dir why)
   file(COPY ${CMAKE_SOURCE_DIR}/report/web/package.json ${CMAKE_SOURCE_DIR}/report/web/package-lock.json DESTINATION ${web_dir})
   message(STATUS "Orrery: installing the npm packages of report/web")
   execute_process(COMMAND ${NPM} ci --no-audit --no-fund --ignore-scripts --loglevel=error WORKING_DIRECTORY ${web_dir}
-                  RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE error TIMEOUT 180)
+                  RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE error TIMEOUT 600)
   if(NOT status EQUAL 0)
-    string(REGEX MATCH "[^\n]*\n?[^\n]*" error "${error}")
+    string(SUBSTRING "${error}" 0 200 error)  # a time-out says nothing at all
+    string(REPLACE "\n" " " error "${error}")
     set(${why} "npm ci failed (${status}): ${error}" PARENT_SCOPE)
     return()
   endif()

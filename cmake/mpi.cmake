@@ -1,0 +1,28 @@
+# MPI, where it is installed: liborrery_mpi.so, a module that is loaded when processes of a job talk to each other.
+option(ORRERY_MPI "Build the MPI profiler where MPI is found" ON)
+
+set(mpi_why "")
+if(NOT ORRERY_MPI)
+  set(mpi_why "ORRERY_MPI is off")
+elseif(ORRERY_SANITIZE OR ORRERY_FUZZ)
+  set(mpi_why "not with sanitizers")
+else()
+  set(MPI_CXX_SKIP_MPICXX ON)
+  find_package(MPI QUIET COMPONENTS CXX)
+  if(NOT MPI_CXX_FOUND)
+    set(mpi_why "libopenmpi-dev not found: orrery profile --communication mpi exits 3")
+  endif()
+endif()
+if(mpi_why)
+  message(STATUS "Orrery: MPI             OFF (${mpi_why})")
+  return()
+endif()
+
+file(GLOB mpi_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/profiler/communication/mpi/*.cpp
+                                        ${CMAKE_SOURCE_DIR}/profiler/execute/mpi/*.cpp)
+add_library(orrery_mpi MODULE ${mpi_sources} ${CMAKE_SOURCE_DIR}/core/error.cpp)
+target_link_libraries(orrery_mpi PRIVATE orrery_options MPI::MPI_CXX fmt::fmt)
+target_link_options(orrery_mpi PRIVATE -Wl,-z,defs)
+set_target_properties(orrery_mpi PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+install(TARGETS orrery_mpi LIBRARY DESTINATION lib/orrery)
+message(STATUS "Orrery: MPI             ON (${MPI_CXX_LIBRARY_VERSION_STRING})")
