@@ -17,6 +17,7 @@ Command add_run(CLI::App& app);
 Command add_compare(CLI::App& app);
 Command add_sweep(CLI::App& app);
 Command add_query(CLI::App& app);
+Command add_serve(CLI::App& app);
 Command add_schedule(CLI::App& app);
 Command add_collective(CLI::App& app);
 Command add_profile(CLI::App& app);
@@ -35,6 +36,7 @@ const std::vector<AddCommand>& commands() {
         add_compare,
         add_sweep,
         add_query,
+        add_serve,
         add_schedule,
         add_collective,
         add_profile,

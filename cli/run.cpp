@@ -10,13 +10,12 @@
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/experiment_options.hpp"
+#include "cli/live_session.hpp"
 #include "core/error.hpp"
 #include "report/json.hpp"
 #include "report/progress.hpp"
 #include "report/terminal.hpp"
 #include "report/write_report.hpp"
-#include "study/read_experiment.hpp"
-#include "study/sweep/study_file.hpp"
 
 namespace orrery::cli {
 namespace {
@@ -27,23 +26,11 @@ struct Options {
     ExperimentOptions experiment;
 };
 
-/// The experiment that a sweep tries as that point of the study.
-study::Experiment point_of_study(const Options& options, std::uint64_t point) {
-    const study::Study study = study::load_study(options.config, overrides(options.experiment));
-    if (point >= study.space.size()) {
-        throw InputError({}, "--point",
-                         fmt::format("{} has {} points; expected 0 to {}", study.name, study.space.size(),
-                                     study.space.size() - 1));
-    }
-    study::Experiment experiment = study::read_experiment(study::document_of(study, point), {});
-    experiment.name = fmt::format("{}, point {}", study.name, point);
-    return experiment;
-}
-
 int run(const Options& options) {
     const ExperimentOptions& given = options.experiment;
-    study::Experiment experiment =
-        options.point ? point_of_study(options, *options.point) : load(options.config, given);
+    study::Experiment experiment = options.point
+                                       ? point_of_study(options.config, *options.point, overrides(given))
+                                       : load(options.config, given);
     std::optional<report::Progress> progress(std::in_place, "simulating " + experiment.name, 0);
     const Outcome outcome = simulate(std::move(experiment), given);
     if (!given.out.empty()) {

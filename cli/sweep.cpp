@@ -1,6 +1,7 @@
 // orrery sweep STUDY: a what-if grid, on all cores.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -35,10 +36,16 @@ struct Options {
     bool json = false;
 };
 
-/// What a reader types to see a point again, up to its number.
-std::string rerun_command(const Options& options) {
+/// What a reader types to see a point again, up to its number. A point lies over --set, which there lies over
+/// the point: keys that are varied are left out.
+std::string rerun_command(const Options& options, const study::Study& study) {
     std::string command = "orrery run " + shell_word(options.study);
-    for (const std::string& set : options.set) command += " --set " + shell_word(set);
+    const std::vector<std::string> varied = study.space.keys();
+    for (const std::string& set : options.set) {
+        const std::string key = set.substr(0, set.find('='));
+        const bool lost = std::find(varied.begin(), varied.end(), key) != varied.end();
+        if (!lost) command += " --set " + shell_word(set);
+    }
     return command + " --point";
 }
 
@@ -63,7 +70,7 @@ int sweep(const Options& options) {
     const report::StudySummary summary = study::summarize_study(study, store, most);
     write_file_atomically(folder / "points.csv", store.csv());
     const report::StudyReport page =
-        study::report_study(study, store, summary, {options.charts, rerun_command(options)});
+        study::report_study(study, store, summary, {options.charts, rerun_command(options, study)});
     write_file_atomically(folder / "report.html", report::study_page(page));
     write_file_atomically(folder / "study.json", report::to_text(report::to_json(summary)));
     if (options.json) {

@@ -39,3 +39,16 @@ else()
 endif()
 
 message(STATUS "Orrery: integer programs  ${ORRERY_CBC} (${ORRERY_CBC_WHY})")
+
+# cpp-httplib, for orrery serve; Debian 12 ships no CMake package for it, only the header and a library.
+find_path(HTTPLIB_INCLUDE_DIR httplib.h)
+find_library(HTTPLIB_LIBRARY cpp-httplib)
+if(HTTPLIB_INCLUDE_DIR AND HTTPLIB_LIBRARY)
+  set(ORRERY_HTTPLIB ON)
+  set(ORRERY_HTTPLIB_WHY "${HTTPLIB_LIBRARY}")
+else()
+  set(ORRERY_HTTPLIB OFF)
+  set(ORRERY_HTTPLIB_WHY "libcpp-httplib-dev not found: orrery serve exits 3")
+endif()
+
+message(STATUS "Orrery: live pages      ${ORRERY_HTTPLIB} (${ORRERY_HTTPLIB_WHY})")

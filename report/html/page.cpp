@@ -48,18 +48,24 @@ void Page::data(const std::string& name, Json json) {
     data_[name] = std::move(json);
 }
 
+void Page::make_live(const std::string& form) {
+    form_ = form;
+}
+
 std::string Page::str() const {
     std::string page =
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-        "'unsafe-inline'; "
-        "script-src 'unsafe-inline'; img-src data:\">\n"
+        "'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+    if (!form_.empty()) page += "; connect-src 'self'";
+    page +=
+        "\">\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
         "<meta name=\"color-scheme\" content=\"light dark\">\n";
     page += "<title>" + escaped(title_) + " - Orrery</title>\n<style>\n";
     page += style_sheet();
     page += "</style>\n</head>\n<body>\n<header><h1>" + escaped(title_) + "</h1><p>" + escaped(subtitle_) +
-            "</p></header>\n<main>\n" + body_ + "</main>\n";
+            "</p></header>\n" + form_ + "<main>\n" + body_ + "</main>\n";
     page += "<script type=\"application/json\" id=\"orrery-data\">" + to_script_text(data_) + "</script>\n";
     if (has_web_bundle()) {
         page += "<script>\n";

@@ -36,13 +36,20 @@ class Page {
     /// Embeds `json` under `name` for the script and for whoever reads the page's data.
     void data(const std::string& name, Json json);
 
+    /// Puts `form` (HTML) above the content and lets the script ask the page's own server, and no other.
+    void make_live(const std::string& form);
+
     [[nodiscard]] std::string str() const;
+    [[nodiscard]] const std::string& subtitle() const { return subtitle_; }
+    [[nodiscard]] const std::string& body() const { return body_; }  ///< HTML of the content
+    [[nodiscard]] const Json& json() const { return data_; }         ///< what the script draws from
 
   private:
     std::string title_;
     std::string subtitle_;
     Drawing drawing_;
     std::string body_;
+    std::string form_;  ///< of a live page
     Json data_;
 };
 

@@ -22,6 +22,8 @@ struct ComparedRun {
     std::optional<Gantt> gantt;
 };
 
+/// The page of one run, to be added to.
+Page run_content(const Result& result, const Gantt& gantt, Drawing drawing = default_drawing());
 std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing = default_drawing());
 std::string comparison_page(std::span<const ComparedRun> runs, Drawing drawing = default_drawing());
 std::string validation_page(const Validation& validation, Drawing drawing = default_drawing());

@@ -121,7 +121,7 @@ std::string simulated(const SimulationInfo& simulation) {
 
 }  // namespace
 
-std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing) {
+Page run_content(const Result& result, const Gantt& gantt, Drawing drawing) {
     Page page(result.experiment,
               fmt::format("{} GPUs, engine {}, calibration {}; {}", grouped(result.gpus), result.engine,
                           result.calibration, simulated(result.simulation)),
@@ -151,7 +151,11 @@ std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing) 
         page.html(named_texts_html(result.sources));
     }
     page.data("result", to_json(result));
-    return page.str();
+    return page;
+}
+
+std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing) {
+    return run_content(result, gantt, drawing).str();
 }
 
 }  // namespace orrery::report

@@ -4,25 +4,30 @@ import { drawBars } from './bars.js';
 import { Gantt } from './gantt.js';
 import { drawHistogram } from './histogram.js';
 import { drawScatter } from './scatter.js';
+import { makeLive } from './live.js';
 import { makeSortable } from './sortable.js';
 import { drawStudy } from './study.js';
 
-const data = JSON.parse(document.getElementById('orrery-data').textContent);
-const redraws = [];
-const gantts = [];
+let redraws = [];
+let gantts = [];
 
-for (const place of document.querySelectorAll('[data-chart]')) {
-  const chart = data.charts[place.dataset.chart];
-  place.replaceChildren();
-  if (chart.kind === 'gantt') {
-    gantts.push(new Gantt(place, chart, gantts));
-    continue;
+// Finds the places of the pictures and what draws each.
+function build(data) {
+  redraws = [];
+  gantts = [];
+  for (const place of document.querySelectorAll('[data-chart]')) {
+    const chart = data.charts[place.dataset.chart];
+    place.replaceChildren();
+    if (chart.kind === 'gantt') {
+      gantts.push(new Gantt(place, chart, gantts));
+      continue;
+    }
+    const draw = { bars: drawBars, scatter: drawScatter, histogram: drawHistogram }[chart.kind];
+    redraws.push(() => draw(place, chart));
   }
-  const draw = { bars: drawBars, scatter: drawScatter, histogram: drawHistogram }[chart.kind];
-  redraws.push(() => draw(place, chart));
+  for (const place of document.querySelectorAll('[data-study]')) redraws.push(drawStudy(place, data.study));
+  for (const table of document.querySelectorAll('table.sortable')) makeSortable(table);
 }
-for (const place of document.querySelectorAll('[data-study]')) redraws.push(drawStudy(place, data.study));
-for (const table of document.querySelectorAll('table.sortable')) makeSortable(table);
 
 // Pictures follow the width of the page, the colour scheme and the printer. SVG pictures scale and take their
 // colours from the style sheet by themselves; canvases must be drawn again.
@@ -30,7 +35,18 @@ function redraw() {
   for (const draw of redraws) draw();
   for (const gantt of gantts) gantt.resize();
 }
+build(JSON.parse(document.getElementById('orrery-data').textContent));
 redraw();
+
+const form = document.querySelector('form[data-live]');
+if (form) {
+  makeLive(form, (answer) => {
+    document.querySelector('main').innerHTML = answer.html;
+    document.querySelector('header p').textContent = answer.subtitle;
+    build(answer.data);
+    redraw();
+  });
+}
 
 let width = document.body.clientWidth;
 new ResizeObserver(() => {
