@@ -173,7 +173,7 @@ Timeline replay_with_contention(const Program& program, const WorkCosts& costs, 
                                 std::span<const double> added) {
     Replayer replayer(program, costs);
     Timeline timeline = make_timeline(program.tasks());
-    replayer.run(added, timeline);
+    double makespan = replayer.run(added, timeline);
     if (slowdown <= 1) return timeline;
     Rounds rounds(program, slowdown);
     std::vector<double> both;
@@ -181,16 +181,16 @@ Timeline replay_with_contention(const Program& program, const WorkCosts& costs, 
     double last_move = 0;
     for (int round = 1, still = 0; round < kMostReplays && still < 2; ++round) {
         if (rounds.next(timeline, damping) == 0) break;
-        const double before = timeline.makespan();
+        const double before = makespan;
         if (added.empty()) {
-            replayer.run(rounds.stretch, timeline);
+            makespan = replayer.run(rounds.stretch, timeline);
         } else {
             both = rounds.stretch;
             for (std::size_t t = 0; t < both.size(); ++t) both[t] += added[t];
-            replayer.run(both, timeline);
+            makespan = replayer.run(both, timeline);
         }
         // Stages of a pipeline that delay each other make the step swing to and fro: half steps end that.
-        const double move = timeline.makespan() - before;
+        const double move = makespan - before;
         if (move * last_move < 0) damping = 0.5;
         last_move = move;
         still = std::abs(move) <= kTolerance * before ? still + 1 : 0;

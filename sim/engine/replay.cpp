@@ -70,7 +70,7 @@ class Replayer::Pass {
         lay_out_communicators();
     }
 
-    void run(std::span<const double> stretch, Timeline& timeline) {
+    double run(std::span<const double> stretch, Timeline& timeline) {
         begin(stretch, timeline);
         while (!stack.empty()) {
             RankState& rank = ranks[stack.back()];
@@ -86,6 +86,9 @@ class Replayer::Pass {
         const bool finished = std::all_of(streams.begin(), streams.end(),
                                           [](const StreamState& stream) { return stream.head == kNoTask; });
         if (!finished) throw explain_deadlock(program, progress());
+        double makespan = 0;  // a stream's last task ends last
+        for (const StreamState& stream : streams) makespan = std::max(makespan, stream.free);
+        return makespan;
     }
 
   private:
@@ -301,8 +304,8 @@ Replayer::Replayer(const Program& program, const WorkCosts& costs) {
 
 Replayer::~Replayer() = default;
 
-void Replayer::run(std::span<const double> stretch, Timeline& timeline) {
-    pass_->run(stretch, timeline);
+double Replayer::run(std::span<const double> stretch, Timeline& timeline) {
+    return pass_->run(stretch, timeline);
 }
 
 Timeline replay(const Program& program, const WorkCosts& costs) {

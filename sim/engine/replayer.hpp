@@ -22,9 +22,9 @@ class Replayer {
     Replayer& operator=(const Replayer&) = delete;
 
     /// As replay() with `stretch` (by global task; empty: none). `timeline` is one of
-    /// make_timeline(program.tasks()) or of an earlier run; every entry is written. After a throw the
-    /// replayer must not run again.
-    void run(std::span<const double> stretch, Timeline& timeline);
+    /// make_timeline(program.tasks()) or of an earlier run; every entry is written. Returns its
+    /// makespan. After a throw the replayer must not run again.
+    double run(std::span<const double> stretch, Timeline& timeline);
 
   private:
     class Pass;

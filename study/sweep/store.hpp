@@ -23,7 +23,7 @@ namespace orrery::study {
 /// What became of a point.
 enum class PointStatus : std::uint8_t {
     ok,
-    too_large,  ///< simulated, but needs more memory than a GPU has
+    too_large,  ///< needs more memory than a GPU has; simulated unless the best alone are asked for
     excluded,   ///< a condition of `where` does not hold
     illegal,    ///< no such plan: degrees that do not fit together
     failed,     ///< legal, but cannot be simulated: deadlock, a capability that is missing

@@ -6,46 +6,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <mutex>
 
+#include "study/sweep/best_first.hpp"
 #include "study/sweep/front.hpp"
 #include "study/sweep/point_runner.hpp"
 
 namespace orrery::study {
 namespace {
 
-constexpr std::size_t kWave = 1024;  ///< points between two looks at the best
-constexpr std::size_t kChunk = 16;   ///< points to a transaction
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr std::size_t kWave = 65536;  ///< points listed at once
+constexpr std::size_t kChunk = 16;    ///< points to a transaction
 
 using Runners = tbb::enumerable_thread_specific<PointRunner>;
 
-/// The smallest `most` of the numbers given so far.
-class Best {
-  public:
-    explicit Best(std::size_t most) : most_(most) {}
-
-    void add(double x) {
-        if (most_ == 0 || x >= worst()) return;
-        kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), x), x);
-        if (kept_.size() > most_) kept_.pop_back();
-    }
-
-    /// What a further number must be below to be kept.
-    [[nodiscard]] double worst() const {
-        return most_ > 0 && kept_.size() == most_ ? kept_.back() : kInfinity;
-    }
-
-  private:
-    std::size_t most_;
-    std::vector<double> kept_;  ///< sorted
-};
-
-/// Runs these points, all against what was the best before them.
-void run_wave(std::span<const std::uint64_t> points, Best& best, Runners& runners, Store& store,
-              const SweepOptions& options) {
-    const double worst = best.worst();
+void run_points(std::span<const std::uint64_t> points, Runners& runners, Store& store,
+                const SweepOptions& options) {
     std::mutex mutex;
     const std::size_t chunks = (points.size() + kChunk - 1) / kChunk;
     tbb::parallel_for(
@@ -53,29 +29,14 @@ void run_wave(std::span<const std::uint64_t> points, Best& best, Runners& runner
         [&](std::size_t chunk) {
             PointRunner& runner = runners.local();
             std::vector<PointRow> rows;
-            std::vector<double> found;
             for (std::size_t i = chunk * kChunk; i < std::min(points.size(), (chunk + 1) * kChunk); ++i) {
-                rows.push_back(runner.run(points[i], worst));
-                if (options.prune_to > 0) found.push_back(runner.badness_of(rows.back()));
+                rows.push_back(runner.run(points[i]));
                 if (options.advance) options.advance(1);
             }
             const std::scoped_lock lock(mutex);
             store.add(rows);
-            for (const double x : found) best.add(x);
         },
         tbb::simple_partitioner());
-}
-
-/// What a sweep that was never interrupted knows when it comes to this wave: the points of those before.
-Best best_before(const Study& study, Store& store, std::uint64_t first_of_wave, std::size_t most) {
-    Best best(most);
-    const Objective& objective = study.objectives.front();
-    for (const Store::Found& found : store.find(PointStatus::ok, {objective.of})) {
-        if (found.id >= first_of_wave) break;
-        const double x = badness(objective, found.values.front());
-        if (!std::isnan(x)) best.add(x);
-    }
-    return best;
 }
 
 }  // namespace
@@ -88,27 +49,22 @@ bool can_prune(const Study& study) {
 }
 
 PointRow run_point(const Study& study, std::uint64_t point) {
-    return PointRunner(study).run(point, kInfinity);
+    return PointRunner(study).run(point);
 }
 
 void sweep(const Study& study, Store& store, const SweepOptions& options) {
+    if (options.prune_to > 0 && can_prune(study)) return sweep_best_first(study, store, options);
     const std::uint64_t size = study.space.size();
     const std::vector<bool> done = store.done(size);
-    const std::size_t most = can_prune(study) ? options.prune_to : 0;
     Runners runners([&study] { return PointRunner(study); });
     tbb::task_arena arena(options.jobs > 0 ? options.jobs : tbb::task_arena::automatic);
-    Best best(most);
-    bool skipped = false;  // rows that this run has not seen itself
     for (std::uint64_t first = 0; first < size; first += kWave) {
         std::vector<std::uint64_t> points;
         const std::uint64_t end = std::min<std::uint64_t>(size, first + kWave);
         for (std::uint64_t id = first; id < end; ++id) {
             if (!done[id]) points.push_back(id);
         }
-        skipped |= points.size() < end - first;
-        if (points.empty()) continue;
-        if (most > 0 && skipped) best = best_before(study, store, first, most);
-        arena.execute([&] { run_wave(points, best, runners, store, options); });
+        if (!points.empty()) arena.execute([&] { run_points(points, runners, store, options); });
     }
 }
 

@@ -20,8 +20,9 @@ namespace orrery::study {
 
 struct SweepOptions {
     int jobs = 0;  ///< threads; 0: all cores
-    /// Only the best `prune_to` are asked for: a point whose bound is worse than that many found so far is
-    /// not simulated. 0: every point is. Has an effect only where can_prune.
+    /// Only the best `prune_to` are asked for: points are simulated in the order of their bounds until that
+    /// many are better than the next bound; points too large for their parameters alone are not simulated at
+    /// all. 0: every point is. Has an effect only where can_prune.
     std::size_t prune_to = 0;
     std::function<void(std::uint64_t)> advance;  ///< told how many more points are done; from any thread
 };
