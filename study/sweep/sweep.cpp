@@ -1,8 +1,6 @@
 #include "study/sweep/sweep.hpp"
 
 #include <tbb/enumerable_thread_specific.h>
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +9,7 @@
 #include "study/sweep/best_first.hpp"
 #include "study/sweep/front.hpp"
 #include "study/sweep/point_runner.hpp"
+#include "study/sweep/team.hpp"
 
 namespace orrery::study {
 namespace {
@@ -19,25 +18,6 @@ constexpr std::size_t kWave = 65536;  ///< points listed at once
 constexpr std::size_t kChunk = 16;    ///< points to a transaction
 
 using Runners = tbb::enumerable_thread_specific<PointRunner>;
-
-void run_points(std::span<const std::uint64_t> points, Runners& runners, Store& store,
-                const SweepOptions& options) {
-    std::mutex mutex;
-    const std::size_t chunks = (points.size() + kChunk - 1) / kChunk;
-    tbb::parallel_for(
-        std::size_t{0}, chunks,
-        [&](std::size_t chunk) {
-            PointRunner& runner = runners.local();
-            std::vector<PointRow> rows;
-            for (std::size_t i = chunk * kChunk; i < std::min(points.size(), (chunk + 1) * kChunk); ++i) {
-                rows.push_back(runner.run(points[i]));
-                if (options.advance) options.advance(1);
-            }
-            const std::scoped_lock lock(mutex);
-            store.add(rows);
-        },
-        tbb::simple_partitioner());
-}
 
 }  // namespace
 
@@ -53,19 +33,44 @@ PointRow run_point(const Study& study, std::uint64_t point) {
 }
 
 void sweep(const Study& study, Store& store, const SweepOptions& options) {
-    if (options.prune_to > 0 && can_prune(study)) return sweep_best_first(study, store, options);
+    sweep(study, store, options, *make_team(options.jobs));
+}
+
+void sweep(const Study& study, Store& store, const SweepOptions& options, Team& team) {
+    if (options.prune_to > 0 && can_prune(study)) return sweep_best_first(study, store, options, team);
     const std::uint64_t size = study.space.size();
-    const std::vector<bool> done = store.done(size);
+    const std::vector<bool> done = done_by_all(store, size, team);
     Runners runners([&study] { return PointRunner(study); });
-    tbb::task_arena arena(options.jobs > 0 ? options.jobs : tbb::task_arena::automatic);
+    std::mutex mutex;
     for (std::uint64_t first = 0; first < size; first += kWave) {
         std::vector<std::uint64_t> points;
         const std::uint64_t end = std::min<std::uint64_t>(size, first + kWave);
         for (std::uint64_t id = first; id < end; ++id) {
             if (!done[id]) points.push_back(id);
         }
-        if (!points.empty()) arena.execute([&] { run_points(points, runners, store, options); });
+        const auto chunk = [&](std::size_t at) {
+            std::vector<PointRow> rows;
+            for (std::size_t i = at * kChunk; i < std::min(points.size(), (at + 1) * kChunk); ++i)
+                rows.push_back(runners.local().run(points[i]));
+            const std::scoped_lock lock(mutex);
+            store.add(rows);
+            return std::to_string(rows.size());
+        };
+        team.map((points.size() + kChunk - 1) / kChunk, chunk, [&](const std::string& rows) {
+            if (options.advance) options.advance(std::stoull(rows));
+        });
     }
+}
+
+std::vector<bool> done_by_all(Store& store, std::uint64_t points, Team& team) {
+    const std::string bits = team.decide([&] {
+        std::string text;
+        for (const bool done : store.done(points)) text += done ? '1' : '0';
+        return text;
+    });
+    std::vector<bool> done;
+    for (const char bit : bits) done.push_back(bit == '1');
+    return done;
 }
 
 std::vector<Ranked> rank(const Study& study, Store& store) {

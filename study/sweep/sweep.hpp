@@ -15,6 +15,7 @@
 
 #include "study/sweep/store.hpp"
 #include "study/sweep/study_file.hpp"
+#include "study/sweep/team.hpp"
 
 namespace orrery::study {
 
@@ -37,6 +38,13 @@ bool can_prune(const Study& study);
 /// Runs every point that the store does not hold yet. Mistakes of single points become their rows; an
 /// expression that fails for a point throws InputError.
 void sweep(const Study& study, Store& store, const SweepOptions& options);
+
+/// The same by a team whose processes all call it, each with a store of its own that takes what it ran; the
+/// first one's store says what was there before. Throws ElsewhereError in the others when one fails.
+void sweep(const Study& study, Store& store, const SweepOptions& options, Team& team);
+
+/// [point] whether the first process's store holds it, in every process.
+std::vector<bool> done_by_all(Store& store, std::uint64_t points, Team& team);
 
 /// The points that `objective` asks for, best first: all with status ok by their value for one objective, the
 /// Pareto front for several.
