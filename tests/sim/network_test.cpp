@@ -130,10 +130,10 @@ TEST(Network, HasOneRingWhereTheDevicesDoNotFillNodesAlike) {
 TEST(Network, HasNoRouteWithoutLinks) {
     topologies::Cluster cluster = four_nodes();
     cluster.node.nics = 0;
-    EXPECT_THROW(Network(cluster).route(0, 4), ExperimentError);
-    EXPECT_THROW(Network(cluster).route(0, 16), ExperimentError);
+    EXPECT_THROW((void)Network(cluster).route(0, 4), ExperimentError);
+    EXPECT_THROW((void)Network(cluster).route(0, 16), ExperimentError);
     cluster.node.gpu_link_bandwidth = 0;
-    EXPECT_THROW(Network(cluster).route(0, 1), ExperimentError);
+    EXPECT_THROW((void)Network(cluster).route(0, 1), ExperimentError);
     EXPECT_TRUE(Network(cluster).route(1, 1).links.empty());
 }
 
