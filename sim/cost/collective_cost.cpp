@@ -221,7 +221,8 @@ std::vector<std::string> algorithms_of(CollectiveKind kind) {
         GroupPlacement group;
         group.ranks = nodes * each;
         group.nodes = nodes;
-        group.least_per_node = group.most_per_node = each;
+        group.least_per_node = group.most_per_node = group.root_members = each;
+        group.sharing_members = each;
         group.link_bandwidth = group.network_bandwidth = 1;
         return group;
     };
