@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "sim/cost/collective_cost.hpp"
 #include "sim/engine/messages/bare_collective.hpp"
+#include "study/execute.hpp"
 #include "study/simulate.hpp"
 
 namespace orrery::study {
@@ -164,6 +165,18 @@ TEST(Collectives, AnAlgorithmThatTheGroupCannotDoIsAMistakeAtItsKey) {
     const std::string set = mistake(two_nodes("{}"), {"collectives.all-reduce=nvls"});
     EXPECT_NE(set.find("--set collectives.all-reduce=nvls: collectives.all-reduce"), std::string::npos)
         << set;
+}
+
+/// MPI has algorithms of its own.
+TEST(Collectives, AnExecutionOfRealMessagesRefusesThem) {
+    const Experiment e = parsed(two_nodes("{all-reduce: ring}"));
+    try {
+        execute_on_mpi(e, {});
+        FAIL();
+    } catch (const InputError& error) {
+        EXPECT_EQ(error.key, "collectives");
+        EXPECT_EQ(error.where.line, 7U);
+    }
 }
 
 TEST(Collectives, TheResultSaysWhatWasChosenFoldedOrNot) {
