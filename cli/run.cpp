@@ -53,6 +53,7 @@ Command add_run(CLI::App& app) {
         ->type_name("CONFIG")
         ->required();
     add_experiment_options(*command, options->experiment);
+    options->experiment.links = true;
     return {command, [options] { return run(*options); }};
 }
 

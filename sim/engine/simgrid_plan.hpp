@@ -39,8 +39,9 @@ struct SimgridPlan {
 
 /// The algorithms are those that `forced` names; where it names none, the plain one of each kind (ring;
 /// pairwise for exchanges; a message from or to each for gather and scatter; dissemination for a barrier).
-/// Throws ExperimentError where a collective has members that are not simulated or two devices have no way,
-/// InputError where a forced algorithm does not do the collective on its group.
+/// Of a forced protocol a message has the flags' bytes too; its latencies are of NCCL's software, which this
+/// engine leaves out. Throws ExperimentError where a collective has members that are not simulated or two
+/// devices have no way, InputError where a forced algorithm does not do the collective on its group.
 SimgridPlan plan_messages(const Program& program, const topologies::Cluster& cluster, const Network& network,
                           const ForcedCollectives& forced);
 
