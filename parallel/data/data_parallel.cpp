@@ -49,10 +49,12 @@ TaskId DataParallel::optimizer_step(double parameters, std::span<const TaskId> a
               norm_label, after, s.optimizer_host_sync ? kHostWaits : 0);
     Kernel host{.kind = KernelKind::host_only};
     host.host_operations = s.host.step;
-    return c.compute(
+    const TaskId updated = c.compute(
         {host, pass_over(MemoryFamily::optimizer, (s.optimizer_bytes_per_parameter - checks) * parameters,
                          s.optimizer_kernels / 2.0)},
         c.label(Phase::optimizer, "optimizer"));
+    c.rank.mean({.effect = Effect::update});
+    return updated;
 }
 
 TaskId DataParallel::tied_embedding_reduce(TaskId after, double shards) {
@@ -64,9 +66,11 @@ TaskId DataParallel::tied_embedding_reduce(TaskId after, double shards) {
     const Collective work{CollectiveKind::all_reduce, c.reduction_element() * parameters,
                           c.interner.group(c.counterparts(holders)), c.software.host.collective};
     const StreamId stream = c.rank.stream(StreamKind::dp, -1, c.asynchronous ? kTiedStream : 0);
-    return c.rank.add_operation(stream, c.interner.work(work), c.rank.slot({RoleKind::tied_embedding}),
-                                c.label(Phase::gradient_reduce, "tied embedding gradient"),
-                                {after, c.last_compute});
+    const TaskId reduced = c.rank.add_operation(
+        stream, c.interner.work(work), c.rank.slot({RoleKind::tied_embedding}),
+        c.label(Phase::gradient_reduce, "tied embedding gradient"), {after, c.last_compute});
+    c.rank.mean({.effect = Effect::reduce_table});
+    return reduced;
 }
 
 std::unique_ptr<DataParallel> make_data_parallel(RankContext& context) {

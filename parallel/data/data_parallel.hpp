@@ -19,7 +19,8 @@ namespace orrery::parallel {
 struct Moment {
     int node = 0;
     int micro_batch = 0;
-    int stage = 0;                ///< virtual stage
+    int stage = 0;  ///< virtual stage
+    int slice = 0;
     bool first_use = false;       ///< first forward of this node in the step
     bool last_backward = false;   ///< no later backward of this node in the step: its gradients are complete
     bool last_of_action = false;  ///< no further node of this action on this device

@@ -14,6 +14,7 @@
 #include <map>
 #include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "parallel/data/data_parallel.hpp"
@@ -67,15 +68,17 @@ class FullySharded : public DataParallel {
     }
 
     void after_backward(const Moment& moment) override {
+        const WeightSet complete{moment.node, WeightSet::Extent::all, moment.micro_batch, moment.slice};
         if (is_root(moment.node)) {
+            root_gradients_.push_back(complete);
             if (moment.node != first_root()) return;
-            reduce(root_parameters_, moment, "root gradient reduction");
+            reduce(root_parameters_, moment, "root gradient reduction", std::exchange(root_gradients_, {}));
             free_root();
             return;
         }
         free(moment.node);
         finished();
-        reduce(context_.parameters_of(moment.node), moment, "gradient reduction");
+        reduce(context_.parameters_of(moment.node), moment, "gradient reduction", {complete});
     }
 
     void finish() override {
@@ -103,6 +106,7 @@ class FullySharded : public DataParallel {
                 StreamKind::dp, {RoleKind::replica, static_cast<int>(stage)}, CollectiveKind::all_reduce,
                 c.reduction_element() * parameters / shards, c.counterparts(holders),
                 c.label(Phase::gradient_reduce, "gradients of replicas"), last_reduce_, c.last_compute));
+            c.rank.mean({.effect = Effect::reduce_gradients, .weights = weights_of(c.stage_layers[stage])});
         }
     }
 
@@ -122,12 +126,25 @@ class FullySharded : public DataParallel {
     TaskId gathered(const Moment& moment, bool backward) {
         if (is_root(moment.node)) {
             if (root_gather_) return root_gather_;
-            root_gather_ = gather(root_parameters_, moment, backward);
+            root_gather_ = gather(root_parameters_, root_weights(), moment, backward);
             return root_gather_;
         }
         const auto it = resident_.find(moment.node);
         if (it != resident_.end()) return it->second;
-        return resident_[moment.node] = gather(context_.parameters_of(moment.node), moment, backward);
+        return resident_[moment.node] =
+                   gather(context_.parameters_of(moment.node), {{moment.node}}, moment, backward);
+    }
+
+    static std::vector<WeightSet> weights_of(const std::vector<int>& nodes) {
+        std::vector<WeightSet> sets;
+        for (const int node : nodes) sets.push_back({node});
+        return sets;
+    }
+    [[nodiscard]] std::vector<WeightSet> root_weights() const {
+        std::vector<WeightSet> sets;
+        for (const int node : context_.nodes)
+            if (is_root(node)) sets.push_back({node});
+        return sets;
     }
 
     /// The gathered buffer copied into the unit's parameters, on the compute stream, where the software does
@@ -155,7 +172,7 @@ class FullySharded : public DataParallel {
                   c.label(Phase::backward, "copy gradients", moment.micro_batch, moment.node));
     }
 
-    TaskId gather(double parameters, const Moment& moment, bool backward) {
+    TaskId gather(double parameters, std::vector<WeightSet> weights, const Moment& moment, bool backward) {
         if (inner_.size() == 1) return {};
         RankContext& c = context_;
         const double shard = parameters / static_cast<double>(inner_.size());
@@ -175,11 +192,13 @@ class FullySharded : public DataParallel {
             label, {limit});
         const TaskId task = c.collective(StreamKind::dp, role(), CollectiveKind::all_gather,
                                          element * parameters, inner_, label, cast);
+        c.rank.mean({.effect = Effect::gather_weights, .weights = std::move(weights)});
         c.rank.memory(cast, MemoryKind::parameters, element * parameters);
         return task;
     }
 
-    void reduce(double parameters, const Moment& moment, const std::string& name) {
+    void reduce(double parameters, const Moment& moment, const std::string& name,
+                const std::vector<WeightSet>& weights) {
         RankContext& c = context_;
         if (inner_.size() == 1 && !hybrid_) return;
         const double element = c.reduction_element();
@@ -205,10 +224,12 @@ class FullySharded : public DataParallel {
         c.rank.memory(task, MemoryKind::gradients, element * parameters);
         task = c.collective(StreamKind::dp, role(), CollectiveKind::reduce_scatter, element * parameters,
                             inner_, label, task);
+        c.rank.mean({.effect = Effect::reduce_gradients, .weights = weights});
         if (hybrid_) {
             task = c.collective(StreamKind::dp, {RoleKind::dp_outer}, CollectiveKind::all_reduce,
                                 element * parameters / static_cast<double>(inner_.size()), c.dp_outer_group(),
                                 label, task);
+            c.rank.mean({.effect = Effect::reduce_shares, .weights = weights});
         }
         // The shard is added to the fp32 gradient of earlier micro-batches.
         const double shard = parameters / static_cast<double>(inner_.size());
@@ -217,6 +238,7 @@ class FullySharded : public DataParallel {
             c.interner.work(KernelSequence{{pass_over(MemoryFamily::elementwise, (element + 8) * shard,
                                                       c.software.host.per_kernel_backward, true)}}),
             label, {task});
+        c.rank.mean({.effect = Effect::add_shares, .weights = weights});
         c.rank.memory(last_reduce_, MemoryKind::gradients, -element * parameters);
     }
 
@@ -227,7 +249,8 @@ class FullySharded : public DataParallel {
         unpacked_.erase(node);
         if (resident_.erase(node) == 0 || inner_.size() == 1) return;
         context_.rank.memory(context_.last_compute, MemoryKind::parameters,
-                             -context_.element() * context_.parameters_of(node));
+                             -context_.element() * context_.parameters_of(node),
+                             {.what = Freed::What::weights, .weights = {{node}}});
     }
 
     void free_root() {
@@ -235,7 +258,8 @@ class FullySharded : public DataParallel {
         root_gather_ = {};
         unpacked_.erase(-1);
         context_.rank.memory(context_.last_compute, MemoryKind::parameters,
-                             -context_.element() * root_parameters_);
+                             -context_.element() * root_parameters_,
+                             {.what = Freed::What::weights, .weights = root_weights()});
     }
 
     [[nodiscard]] Role role() const { return {hybrid_ ? RoleKind::dp_inner : RoleKind::dp}; }
@@ -245,9 +269,10 @@ class FullySharded : public DataParallel {
     std::vector<std::uint32_t> inner_;
     double root_parameters_ = 0;
     TaskId root_gather_;
-    std::map<int, TaskId> resident_;  ///< node -> its gather
-    std::set<int> unpacked_;          ///< units copied out since they were gathered; -1: the root
-    std::deque<TaskId> done_;         ///< last compute task of each unit, in order
+    std::vector<WeightSet> root_gradients_;  ///< complete and not yet reduced
+    std::map<int, TaskId> resident_;         ///< node -> its gather
+    std::set<int> unpacked_;                 ///< units copied out since they were gathered; -1: the root
+    std::deque<TaskId> done_;                ///< last compute task of each unit, in order
     TaskId last_reduce_;
 };
 

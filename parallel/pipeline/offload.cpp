@@ -77,15 +77,20 @@ class MoveList {
         const OffloadTarget target = activations_.policy(node).offload;
         const double bytes = kept(action, node);
         if (target != OffloadTarget::none && bytes > 0)
-            moves_.push_back({out, parcel(action, node), bytes, target});
+            moves_.push_back({out, parcel(action, node), bytes, target, {node}});
     }
 
     void add_stage(const Action& action) {
         double bytes = 0;
-        for (const int node : nodes(action))
-            if (activations_.policy(node).offload == OffloadTarget::none) bytes += kept(action, node);
+        std::vector<int> moved;
+        for (const int node : nodes(action)) {
+            if (activations_.policy(node).offload != OffloadTarget::none) continue;
+            bytes += kept(action, node);
+            moved.push_back(node);
+        }
         if (bytes > 0)
-            moves_.push_back({action.kind == ActionKind::evict, parcel(action), bytes, whole_stages()});
+            moves_.push_back(
+                {action.kind == ActionKind::evict, parcel(action), bytes, whole_stages(), moved});
     }
 
     const schedules::Schedule& schedule_;
@@ -133,6 +138,14 @@ TaskLabel Offload::label(const Parcel& parcel, const std::string& what) {
                     parcel.slice);
 }
 
+void Offload::mean(Effect effect, const Move& move, int owner) {
+    c_.rank.mean({.effect = effect,
+                  .micro_batch = move.parcel.micro_batch,
+                  .slice = move.parcel.slice,
+                  .owner = owner,
+                  .nodes = move.nodes});
+}
+
 /// One side of a transfer between the owner of activations and the device that keeps them.
 TaskId Offload::transfer(int owner, int keeper, const Move& move, bool sending, const TaskLabel& label,
                          TaskId first, TaskId second) {
@@ -164,6 +177,7 @@ void Offload::send_away(const Parcel& parcel, TaskId after) {
         task = c_.rank.add(c_.rank.stream(StreamKind::copy_out), c_.interner.work(Copy{move.bytes, true}),
                            label(parcel, "offload to host"), {after});
     }
+    mean(Effect::move_out, move, c_.device);
     c_.rank.memory(task, MemoryKind::activations, -move.bytes);
     sent_[parcel] = task;
     if (parcel.node >= 0) last_out_[parcel.node] = task;
@@ -180,6 +194,7 @@ void Offload::bring_next_back(TaskId after) {
         task = c_.rank.add(c_.rank.stream(StreamKind::copy_in), c_.interner.work(Copy{move.bytes, false}),
                            label(move.parcel, "load from host"), {after, sent});
     }
+    mean(Effect::move_back, move, c_.device);
     c_.rank.memory(task, MemoryKind::activations, move.bytes);
     sent_.erase(move.parcel);
     back_[move.parcel] = task;
@@ -218,6 +233,7 @@ void Offload::keep_for(int owner, const std::vector<Move>& moves) {
                                 {}, {})
                      : transfer(owner, c_.device, move, true,
                                 label(move.parcel, "give back to stage " + stage), kept.at(move.parcel), {});
+        mean(move.out ? Effect::keep : Effect::give_back, move, owner);
         c_.rank.memory(task, MemoryKind::activations, move.out ? move.bytes : -move.bytes);
         kept[move.parcel] = task;
     }
