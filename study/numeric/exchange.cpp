@@ -190,10 +190,16 @@ double size_of(const Weights& w) {
     return elements(w.weight) + elements(w.bias);
 }
 
+double part_size(const Weights& w, Share division) {
+    return static_cast<double>(own_part(w.weight.size(), division).second +
+                               own_part(w.bias.size(), division).second);
+}
+
 Volume gather_weights(std::vector<Member>& members) {
     double full = 0;
     each_operator(members, [&](OperatorId id, std::size_t) {
         full += size_of(members.front().rank.weights.at(id).main);
+        for (Member& member : members) ++member.rank.weights.at(id).copies;
         for (std::size_t i = 0; i < members.size(); ++i) {
             for (Member& member : members)
                 each_matrix(members[i].rank.weights.at(id).main, member.rank.weights.at(id).working,
@@ -223,7 +229,9 @@ Volume reduce_held(const sim::Collective& operation, std::vector<Member>& member
         const Weights sum = sum_of(members, [&](Member& member) -> Weights {
             return member.rank.weights.at(ids[next++][k]).gradient;
         });
-        full += size_of(sum);
+        // Of sharded weights there is no more than the part.
+        const Held& one = members.front().rank.weights.at(ids.front()[k]);
+        full += one.sharded ? part_size(sum, one.division) : size_of(sum);
         for (std::size_t m = 0; m < members.size(); ++m) {
             Weights& held = members[m].rank.weights.at(ids[m][k]).gradient;
             held = sum;
@@ -256,9 +264,7 @@ Volume reduce_shares(std::vector<Member>& members) {
     each_operator(members, [&](OperatorId id, std::size_t s) {
         const Weights sum = sum_of(
             members, [&](Member& member) { return member.rank.weights.reduced(id, member.task.weights[s]); });
-        const Share division = members.front().rank.weights.at(id).division;
-        full += static_cast<double>(own_part(sum.weight.size(), division).second +
-                                    own_part(sum.bias.size(), division).second);
+        full += part_size(sum, members.front().rank.weights.at(id).division);
         for (Member& member : members) member.rank.weights.reduced(id, member.task.weights[s]) = sum;
     });
     return {full, ElementKind::gradient};

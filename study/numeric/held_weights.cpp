@@ -172,8 +172,10 @@ void HeldWeights::add_share(OperatorId id, const WeightSet& set) {
 }
 
 void HeldWeights::give_back(const WeightSet& set) {
-    for (const OperatorId id : owners(set))
-        if (held_.at(id).sharded) fill(held_.at(id).working, kNotThere);
+    for (const OperatorId id : owners(set)) {
+        Held& held = held_.at(id);
+        if (held.sharded && --held.copies == 0) fill(held.working, kNotThere);
+    }
 }
 
 void HeldWeights::update(double tolerance) {

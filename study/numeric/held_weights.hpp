@@ -21,6 +21,7 @@ struct Held {
     Weights main;          ///< of which its own part is up to date
     Weights gradient;      ///< summed over micro-batches
     Share division;        ///< which part is its own
+    int copies = 0;        ///< gathered and not yet given back
     bool sharded = false;  ///< only gathered copies to compute with; gradients reduced one by one
     bool begins_whole = true;
 };

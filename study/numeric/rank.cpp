@@ -216,6 +216,12 @@ void Rank::drop(const Kept& kept) {
     Activations& a = activations(at);
     for (auto& whole : a.whole_input) whole.reset();
     const std::vector<Operator>& operators = problem_.operators(at.node);
+    const auto read_later = [&](std::size_t i) {
+        return kept.keys_and_values && std::ranges::any_of(operators, [&](const Operator& reader) {
+                   return reader.kind == OperatorKind::core_attention &&
+                          reader.inputs.front() == static_cast<int>(i);
+               });
+    };
     const bool alternate = problem_.software.selective == models::SelectivePolicy::alternate_matmuls;
     if (kept.all && kept.selective && !alternate)
         for (std::vector<Matrix>& p : a.probabilities) p.clear();
@@ -226,18 +232,14 @@ void Rank::drop(const Kept& kept) {
         if (it.kind == OperatorKind::linear && products++ % 2 == 0) continue;
         // The sum over the ranks is not computed again: its output stays.
         const bool summed = it.split == Split::row && tensor_.ranks > 1;
-        if (!summed) a.output[i].reset();
+        if (!summed && !read_later(i)) a.output[i].reset();
     }
     if (kept.all) return;
     a.dropped = true;
     if (!kept.input) a.input.reset();
     for (std::size_t i = 0; i < operators.size(); ++i) {
         a.probabilities[i].clear();
-        const bool keys = kept.keys_and_values && std::ranges::any_of(operators, [&](const Operator& reader) {
-                              return reader.kind == OperatorKind::core_attention &&
-                                     reader.inputs.front() == static_cast<int>(i);
-                          });
-        if (!keys) a.output[i].reset();
+        if (!read_later(i)) a.output[i].reset();
     }
     if (tensor_.ranks == 1 || a.combined == kStatistics) a.statistics.reset();
 }
