@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace orrery::parallel {
@@ -49,7 +50,7 @@ enum class Effect : std::uint8_t {
     reduce_shares,     ///< such shares, summed over the groups that share (hybrid sharding)
     add_shares,        ///< to the gradients of earlier micro-batches
     reduce_table,      ///< gradient of the embedding's weights, summed over the devices with a copy
-    reduce_partial,    ///< gradients of `weights`, of which each tensor-parallel rank has a summand
+    reduce_partial,    ///< gradients of `operators`, of which each tensor-parallel rank has a summand
     update,            ///< of all weights, by their gradients
     move_out,          ///< activations of `nodes` leave the device
     move_back,
@@ -101,8 +102,9 @@ struct Meaning {
     std::vector<OperatorPart> parts;
     std::vector<Handover> handovers;
     std::vector<WeightSet> weights;
-    std::vector<int> nodes;  ///< of moved activations
-    std::vector<Kept> kept;  ///< what is dropped when the task ends
+    std::vector<std::pair<int, int>> operators;  ///< node, and index in its layer
+    std::vector<int> nodes;                      ///< of moved activations
+    std::vector<Kept> kept;                      ///< what is dropped when the task ends
 };
 
 /// What a memory event gives back.

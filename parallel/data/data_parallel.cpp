@@ -1,6 +1,7 @@
 #include "parallel/data/data_parallel.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace orrery::parallel {
 
@@ -70,6 +71,40 @@ TaskId DataParallel::tied_embedding_reduce(TaskId after, double shards) {
         stream, c.interner.work(work), c.rank.slot({RoleKind::tied_embedding}),
         c.label(Phase::gradient_reduce, "tied embedding gradient"), {after, c.last_compute});
     c.rank.mean({.effect = Effect::reduce_table});
+    return reduced;
+}
+
+namespace {
+
+/// Of the operator, on a tensor-parallel rank: has each rank a summand of its weights' gradient?
+bool gradient_is_partial(const models::Operator& op, bool sequence_parallel) {
+    if (op.kind == models::OperatorKind::head_norm) return true;
+    return sequence_parallel && op.split == models::Split::replicated && op.parameters() > 0;
+}
+
+}  // namespace
+
+TaskId DataParallel::partial_gradient_reduce(std::span<const TaskId> after, double shards) {
+    RankContext& c = context_;
+    if (c.plan.parallel.tp == 1) return {};
+    double parameters = 0;
+    Meaning meaning{.effect = Effect::reduce_partial};
+    for (const int node : c.nodes) {
+        const std::vector<models::Operator>& operators = c.model.layer(node).operators;
+        for (int op = 0; op < static_cast<int>(operators.size()); ++op) {
+            const models::Operator& it = operators[static_cast<std::size_t>(op)];
+            if (!gradient_is_partial(it, c.shapes.front().sequence_parallel)) continue;
+            parameters += it.parameters();
+            meaning.operators.emplace_back(node, op);
+        }
+    }
+    if (parameters == 0) return {};
+    const TaskId reduced =
+        c.collective(StreamKind::tp, {RoleKind::tp}, CollectiveKind::all_reduce,
+                     c.reduction_element() * parameters / shards, c.tp_group(),
+                     c.label(Phase::gradient_reduce, "gradients of undivided weights"), c.last_compute);
+    for (const TaskId task : after) c.rank.depend(task);
+    c.rank.mean(std::move(meaning));
     return reduced;
 }
 

@@ -89,6 +89,7 @@ class FullySharded : public DataParallel {
         add_replicas(shards, reduced);
         const bool tied_elsewhere = reduced.size() == 1;
         if (tied_elsewhere) reduced.push_back(tied_embedding_reduce(last_reduce_, shards));
+        reduced.push_back(partial_gradient_reduce(reduced, shards));
         optimizer_step(context_.device_parameters() / shards, reduced);
     }
 

@@ -106,6 +106,7 @@ class Replicated : public DataParallel {
             const TaskId tied = tied_embedding_reduce(own->second.last_reduce, 1);
             if (!context_.asynchronous) reduced.push_back(tied);
         }
+        reduced.push_back(partial_gradient_reduce(reduced, 1));
         const TaskId done = optimizer_step(updated, reduced);
         for (auto& [key, part] : parts_) {
             if (zero_ && !gathers_in_forward(part))

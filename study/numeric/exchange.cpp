@@ -293,6 +293,13 @@ Volume reduce_table(const sim::Collective& operation, std::vector<Member>& membe
     return reduce_held(operation, members, ids);
 }
 
+Volume reduce_partial(const sim::Collective& operation, std::vector<Member>& members) {
+    std::vector<std::vector<OperatorId>> ids(members.size());
+    for (std::size_t m = 0; m < members.size(); ++m)
+        for (const auto& [node, op] : members[m].task.operators) ids[m].push_back({node, op});
+    return reduce_held(operation, members, ids);
+}
+
 }  // namespace
 
 Volume exchange(const sim::Collective& operation, std::vector<Member>& members) {
@@ -308,8 +315,9 @@ Volume exchange(const sim::Collective& operation, std::vector<Member>& members) 
         case Effect::gather_weights:
             return gather_weights(members);
         case Effect::reduce_gradients:
-        case Effect::reduce_partial:
             return reduce_gradients(operation, members);
+        case Effect::reduce_partial:
+            return reduce_partial(operation, members);
         case Effect::reduce_shares:
             return reduce_shares(members);
         case Effect::reduce_table:
