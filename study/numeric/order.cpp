@@ -35,6 +35,7 @@ Order::Order(const sim::Program& program, const sim::Timeline* timeline, OrderRu
             if ((tasks.flags[t] & sim::kHostWaits) != 0) state.host_waits.push_back(TaskId(t));
         }
     }
+    for (std::size_t r = 0; r < ranks_.size(); ++r) find_ready(r);
 }
 
 std::optional<TaskId> Order::head_of(std::size_t rank, std::size_t stream) const {
@@ -59,7 +60,6 @@ std::optional<Event> Order::event_of(std::size_t rank, TaskId task) const {
     if (slot == sim::kNoCommunicator) return Event{{{RankId(rank), task}}};
     const sim::CommunicatorId id = program_.ranks[rank].communicators[slot];
     const std::vector<RankId>& members = program_.communicators[id()].members;
-    if (members.front() != RankId(rank)) return std::nullopt;  // found with its first member
     Event event;
     for (const RankId member : members) {
         const RankProgram& theirs = program_.program_of(member);
@@ -77,16 +77,15 @@ std::optional<Event> Order::event_of(std::size_t rank, TaskId task) const {
     return event;
 }
 
-std::vector<Event> Order::ready() const {
-    std::vector<Event> events;
-    for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
-        for (std::size_t stream = 0; stream < ranks_[rank].streams.size(); ++stream) {
-            const std::optional<TaskId> head = head_of(rank, stream);
-            if (!head) continue;
-            if (std::optional<Event> event = event_of(rank, *head)) events.push_back(std::move(*event));
-        }
+void Order::find_ready(std::size_t rank) {
+    for (std::size_t stream = 0; stream < ranks_[rank].streams.size(); ++stream) {
+        const std::optional<TaskId> head = head_of(rank, stream);
+        std::optional<Event> event = head ? event_of(rank, *head) : std::nullopt;
+        if (!event) continue;
+        const auto known = std::ranges::find(ready_, event->sides.front(),
+                                             [](const Event& other) { return other.sides.front(); });
+        if (known == ready_.end()) ready_.push_back(std::move(*event));
     }
-    return events;
 }
 
 double Order::start_of(const Event& event) const {
@@ -95,27 +94,29 @@ double Order::start_of(const Event& event) const {
     return timeline_->start[program_.first_task[rank()] + task()];
 }
 
-std::size_t Order::choose(const std::vector<Event>& events) {
+std::size_t Order::choose() {
     if (rule_.kind == OrderRule::Kind::simulated) {
-        const auto least = std::ranges::min_element(events, {}, [&](const Event& event) {
+        const auto least = std::ranges::min_element(ready_, {}, [&](const Event& event) {
             return std::pair(start_of(event), event.between_ranks());
         });
-        return static_cast<std::size_t>(least - events.begin());
+        return static_cast<std::size_t>(least - ready_.begin());
     }
     std::vector<std::size_t> liked;
-    for (std::size_t i = 0; i < events.size(); ++i) {
-        const bool first = rule_.kind == OrderRule::Kind::communication_first;
-        if (rule_.kind != OrderRule::Kind::random && events[i].between_ranks() == first) liked.push_back(i);
-    }
-    if (liked.empty()) return random_() % events.size();
+    const bool first = rule_.kind == OrderRule::Kind::communication_first;
+    for (std::size_t i = 0; i < ready_.size() && rule_.kind != OrderRule::Kind::random; ++i)
+        if (ready_[i].between_ranks() == first) liked.push_back(i);
+    if (liked.empty()) return random_() % ready_.size();
     return liked[random_() % liked.size()];
 }
 
 std::optional<Event> Order::next() {
-    std::vector<Event> events = ready();
-    if (events.empty()) return std::nullopt;
-    Event event = std::move(events[choose(events)]);
+    if (ready_.empty()) return std::nullopt;
+    const std::size_t chosen = choose();
+    std::swap(ready_[chosen], ready_.back());
+    Event event = std::move(ready_.back());
+    ready_.pop_back();
     finish(event);
+    for (const auto& side : event.sides) find_ready(side.first());
     return event;
 }
 

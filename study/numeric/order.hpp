@@ -52,8 +52,9 @@ class Order {
     [[nodiscard]] bool may_run(std::size_t rank, sim::TaskId task) const;
     [[nodiscard]] std::optional<sim::TaskId> head_of(std::size_t rank, std::size_t stream) const;
     [[nodiscard]] std::optional<Event> event_of(std::size_t rank, sim::TaskId task) const;
-    [[nodiscard]] std::vector<Event> ready() const;
-    [[nodiscard]] std::size_t choose(const std::vector<Event>& events);
+    /// Adds what may run now and has a side on the rank.
+    void find_ready(std::size_t rank);
+    [[nodiscard]] std::size_t choose();
     [[nodiscard]] double start_of(const Event& event) const;
     void finish(const Event& event);
 
@@ -62,6 +63,7 @@ class Order {
     OrderRule rule_;
     std::mt19937_64 random_;
     std::vector<RankState> ranks_;
+    std::vector<Event> ready_;  ///< what may run stays so until it does
 };
 
 }  // namespace orrery::study::numeric
