@@ -128,6 +128,25 @@ void RankBuilder::finish() {
         if (!order.empty()) meaning.tasks = in_order(meaning.tasks, order);
     }
     sort_memory();
+    if (keep_weights_through_units()) sort_memory();
+}
+
+bool RankBuilder::keep_weights_through_units() {
+    bool any = false;
+    for (const UnitBounds& bounds : units_) {
+        const auto is_compute = [&](std::uint32_t task) {
+            return program.streams[program.stream[task]()].kind == StreamKind::compute;
+        };
+        std::uint32_t last = bounds.back() - 1;
+        while (last > bounds.front() && !is_compute(last)) --last;
+        auto event = std::ranges::lower_bound(program.memory, TaskId(bounds.front()), {}, &MemoryEvent::task);
+        for (; event != program.memory.end() && event->task() < bounds.back(); ++event) {
+            if (event->kind != MemoryKind::parameters || event->bytes >= 0) continue;
+            event->task = TaskId(last);
+            any = true;
+        }
+    }
+    return any;
 }
 
 void RankBuilder::sort_memory() {

@@ -116,6 +116,9 @@ class RankBuilder {
 
   private:
     void sort_memory();
+    /// Gathered weights that an action of an overlapped unit gives back may be in use by another of its
+    /// actions: they stay to the unit's end. Returns whether any did.
+    bool keep_weights_through_units();
 
     std::map<std::tuple<sim::StreamKind, int, int>, sim::StreamId> streams_;
     std::vector<UnitBounds> units_;
