@@ -38,9 +38,13 @@ class MoveList {
     const std::vector<int>& nodes(const Action& action) const {
         return stage_layers_[static_cast<std::size_t>(action.stage)];
     }
-    double kept(const Action& action, int node) {
-        return activations_.kept(node, action.micro_batch, action.slice, recomputed_.contains(parcel(action)),
-                                 node == nodes(action).front());
+    /// What leaves: all that is kept but the keys and values that later slices read.
+    double moved(const Action& action, int node) {
+        const bool recomputed = recomputed_.contains(parcel(action));
+        const bool begins = node == nodes(action).front();
+        const double kept = activations_.kept(node, action.micro_batch, action.slice, recomputed, begins);
+        const bool read = activations_.what_is_kept(node, action.slice, recomputed, begins).keys_and_values;
+        return read ? kept - activations_.keys_and_values(node, action.slice) : kept;
     }
     OffloadTarget whole_stages() const {
         return schedule_.eviction_partner.empty() ? OffloadTarget::host : OffloadTarget::partner;
@@ -75,22 +79,22 @@ class MoveList {
 
     void add_layer(const Action& action, int node, bool out) {
         const OffloadTarget target = activations_.policy(node).offload;
-        const double bytes = kept(action, node);
+        const double bytes = moved(action, node);
         if (target != OffloadTarget::none && bytes > 0)
             moves_.push_back({out, parcel(action, node), bytes, target, {node}});
     }
 
     void add_stage(const Action& action) {
         double bytes = 0;
-        std::vector<int> moved;
+        std::vector<int> layers;
         for (const int node : nodes(action)) {
             if (activations_.policy(node).offload != OffloadTarget::none) continue;
-            bytes += kept(action, node);
-            moved.push_back(node);
+            bytes += moved(action, node);
+            layers.push_back(node);
         }
         if (bytes > 0)
             moves_.push_back(
-                {action.kind == ActionKind::evict, parcel(action), bytes, whole_stages(), moved});
+                {action.kind == ActionKind::evict, parcel(action), bytes, whole_stages(), layers});
     }
 
     const schedules::Schedule& schedule_;
