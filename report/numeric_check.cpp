@@ -28,7 +28,7 @@ std::string deviations(const NumericCheck& c, std::size_t width) {
     return table.render(width);
 }
 
-/// A paragraph under a heading, both wrapped by a table of one column.
+/// Indented by two.
 std::string paragraph(const std::string& text, std::size_t width) {
     std::string lines;
     for (const std::string& line : wrap(text, width - 2)) lines += "  " + line + "\n";
@@ -48,7 +48,7 @@ std::string numeric_check_text(const NumericCheck& c, std::size_t width) {
                                          : "so the tasks are not the experiment's, one by one");
     text += paragraph(what, width) + "\n";
     if (c.failure) {
-        text += paragraph("FAILED in " + c.failure->order + ":", width);
+        text += paragraph("FAILED in " + c.failure->order, width);
         text += paragraph(c.failure->task, width);
         return text + paragraph(c.failure->what, width);
     }
@@ -62,23 +62,23 @@ std::string numeric_check_text(const NumericCheck& c, std::size_t width) {
     return text;
 }
 
-nlohmann::json to_json(const NumericCheck& c) {
-    nlohmann::json json = {{"experiment", c.experiment},
-                           {"plan", c.plan},
-                           {"ranks", c.ranks},
-                           {"tasks", c.tasks},
-                           {"made_small", c.made_small},
-                           {"same_tasks", c.same_tasks},
-                           {"orders", c.orders},
-                           {"tolerance", c.tolerance},
-                           {"loss", c.loss},
-                           {"reference_loss", c.reference_loss},
-                           {"loss_error", c.loss_error},
-                           {"activation_error", c.activation_error},
-                           {"gradient_error", c.gradient_error},
-                           {"weight_error", c.weight_error},
-                           {"other_volumes", c.other_volumes},
-                           {"passed", !c.failure.has_value()}};
+Json to_json(const NumericCheck& c) {
+    Json json = {{"experiment", c.experiment},
+                 {"plan", c.plan},
+                 {"ranks", c.ranks},
+                 {"tasks", c.tasks},
+                 {"made_small", c.made_small},
+                 {"same_tasks", c.same_tasks},
+                 {"orders", c.orders},
+                 {"tolerance", c.tolerance},
+                 {"loss", c.loss},
+                 {"reference_loss", c.reference_loss},
+                 {"loss_error", c.loss_error},
+                 {"activation_error", c.activation_error},
+                 {"gradient_error", c.gradient_error},
+                 {"weight_error", c.weight_error},
+                 {"other_volumes", c.other_volumes},
+                 {"passed", !c.failure.has_value()}};
     if (c.failure)
         json["failure"] = {{"order", c.failure->order}, {"task", c.failure->task}, {"what", c.failure->what}};
     return json;

@@ -6,11 +6,11 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "report/json.hpp"
 #include "report/table.hpp"
 
 namespace orrery::report {
@@ -40,7 +40,9 @@ struct NumericCheck {
     std::optional<NumericFailure> failure;
 };
 
+/// At most `width` columns.
 std::string numeric_check_text(const NumericCheck& check, std::size_t width = kPageWidth);
-nlohmann::json to_json(const NumericCheck& check);
+/// docs/numeric_check.schema.json.
+Json to_json(const NumericCheck& check);
 
 }  // namespace orrery::report

@@ -9,6 +9,7 @@
 #include "report/units.hpp"
 #include "sim/engine/engine.hpp"
 #include "study/numeric/check.hpp"
+#include "study/numeric/problem.hpp"
 #include "study/plan_search.hpp"
 #include "study/shared_inputs.hpp"
 #include "study/simulate.hpp"
@@ -99,12 +100,20 @@ bool same_tasks(const sim::Program& a, const sim::Program& b) {
     return std::ranges::equal(a.rank_programs, b.rank_programs, same);
 }
 
-void refuse_large(const sim::Program& program) {
-    if (program.tasks() <= kMostTasks) return;
+/// Of the whole program, given the folded one.
+void refuse_large(const sim::Program& folded) {
+    std::uint64_t tasks = 0;
+    std::uint64_t ranks = 0;
+    for (std::size_t r = 0; r < folded.ranks.size(); ++r) {
+        const std::uint64_t copies = folded.ranks[r].multiplicity;
+        tasks += copies * folded.program_of(sim::RankId(r)).size();
+        ranks += copies;
+    }
+    if (tasks <= kMostTasks) return;
     throw ExperimentError(
-        fmt::format("{} tasks of {} ranks are too many to compute; take fewer GPUs, micro-batches or layers "
-                    "(--set cluster.nodes=1), or granularity: layer",
-                    report::grouped(static_cast<std::int64_t>(program.tasks())), program.ranks.size()));
+        fmt::format("{} tasks of {} ranks are too many to compute; take fewer data-parallel ranks, "
+                    "micro-batches or layers (--set), or granularity: layer",
+                    report::grouped(static_cast<std::int64_t>(tasks)), ranks));
 }
 
 std::string recompute_text(parallel::RecomputePolicy policy) {
@@ -150,9 +159,14 @@ report::NumericCheck report_of(const numeric::CheckOutcome& outcome, double tole
 report::NumericCheck check_numerically(const Experiment& given, int random_orders) {
     if (searches_plan(given)) return check_numerically(with_searched_plan(given).experiment, random_orders);
     Experiment whole = given;
-    whole.fold = false;
-    const Simulation simulated = simulate(whole);
+    Simulation simulated = simulate(given);
+    const numeric::Problem computed(simulated.model, given.plan, *shared_software(given.plan.software),
+                                    simulated.schedule);
     refuse_large(simulated.lowered.program);
+    if (simulated.lowered.program.ranks.size() < static_cast<std::size_t>(given.plan.parallel.gpus())) {
+        whole.fold = false;
+        simulated = simulate(whole);
+    }
 
     std::string text;
     const Experiment small = made_small(whole, text);

@@ -184,8 +184,7 @@ void HeldWeights::update(double tolerance) {
         each_matrix(held.gradient, expected, [&](Matrix& ours, Matrix& theirs) {
             const double scale = std::max(largest(theirs), kSmallestScale * reference_.largest_gradient);
             const double error = difference(ours, theirs, held.division) / scale;
-            if (error > worst_gradient) worst_name = name(id);
-            worst_gradient = std::max(worst_gradient, error);
+            if (std::isfinite(error)) worst_gradient = std::max(worst_gradient, error);
             if (error > tolerance)
                 throw Fault(fmt::format("updates {} with a gradient that {}", name(id),
                                         std::isfinite(error)
@@ -212,7 +211,7 @@ void HeldWeights::check_updated(double tolerance) {
         each_matrix(all ? held.working : held.main, expected, [&](Matrix& ours, Matrix& theirs) {
             if (theirs.size() == 0) return;
             const double error = difference(ours, theirs, all ? whole : held.division) / largest(theirs);
-            worst_weight = std::max(worst_weight, error);
+            if (std::isfinite(error)) worst_weight = std::max(worst_weight, error);
             if (error > tolerance)
                 throw Fault(fmt::format(
                     "ends with weights of {} that {}", name(id),

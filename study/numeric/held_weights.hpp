@@ -62,7 +62,6 @@ class HeldWeights {
 
     double worst_gradient = 0;  ///< relative deviation, of the last update
     double worst_weight = 0;
-    std::string worst_name;
 
   private:
     using Unreduced = std::tuple<OperatorId, int, int>;  ///< with micro-batch and slice

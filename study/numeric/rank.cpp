@@ -495,13 +495,35 @@ std::map<Piece, Activations> Rank::move_out(const Meaning& task) {
         const auto it = activations_.find(at);
         if (it == activations_.end())
             throw Fault("moves away the activations of " + name(at) + ", which are not there");
-        moved.insert(activations_.extract(it));
+        if (at.slice + 1 < problem_.slices()) leave_keys(at, it->second);
+        moved[at] = std::move(it->second);
+        activations_.erase(it);
+        if (auto left = left_.extract(at)) activations_.insert(std::move(left));
     }
     return moved;
 }
 
+/// Later slices read its keys and values, and add to their gradients: these stay.
+void Rank::leave_keys(const Piece& at, const Activations& from) {
+    Activations left;
+    left.output.resize(from.output.size());
+    left.whole_input = left.partial = left.whole_gradient = left.partial_gradient = left.output;
+    left.probabilities.resize(from.probabilities.size());
+    left.gradient.resize(from.gradient.size());
+    left.dropped = true;
+    for (const Operator& reader : problem_.operators(at.node)) {
+        if (reader.kind != OperatorKind::core_attention) continue;
+        left.output[index_of(reader.inputs.front())] = from.output[index_of(reader.inputs.front())];
+    }
+    left_[at] = std::move(left);
+}
+
 void Rank::move_back(std::map<Piece, Activations> activations) {
-    for (auto& [at, moved] : activations) activations_[at] = std::move(moved);
+    for (auto& [at, moved] : activations) {
+        const auto left = activations_.find(at);
+        if (left != activations_.end()) moved.gradient = std::move(left->second.gradient);
+        activations_[at] = std::move(moved);
+    }
 }
 
 }  // namespace orrery::study::numeric

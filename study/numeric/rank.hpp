@@ -131,6 +131,7 @@ class Rank {
     void backward_weight(const Piece& at, int index);
     void hand_up(const Piece& at);
 
+    void leave_keys(const Piece& at, const Activations& from);
     /// Throws Fault where it is not the reference's.
     void compare(const Piece& at, const Matrix& ours, bool gradients);
 
@@ -142,6 +143,7 @@ class Rank {
     std::map<Piece, Activations> activations_;
     std::map<Piece, Matrix> outputs_;           ///< of nodes, not yet read
     std::map<Piece, Matrix> output_gradients_;  ///< not yet read
+    std::map<Piece, Activations> left_;         ///< behind those that move away, while they do
     std::map<Piece, Matrix> remade_;            ///< outputs of repeated forwards
     std::map<std::tuple<int, int, int, int, bool>, Received> received_;
 };

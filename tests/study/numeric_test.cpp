@@ -154,6 +154,14 @@ TEST(NumericCheck, ActivationsComeBackFromTheHostAndThePartner) {
         plan.layer_offload.assign(4, target);
         expect_equal_to_the_reference(lowered_case(plan, true), "offload");
     }
+    // Later token slices read the keys and values of those that are away.
+    Plan plan = plan_of("seq1f1b");
+    plan.slices = 2;
+    plan.layer_offload.assign(4, parallel::OffloadTarget::host);
+    for (const RecomputePolicy policy : {RecomputePolicy::none, RecomputePolicy::full}) {
+        plan.training.recompute = policy;
+        expect_equal_to_the_reference(lowered_case(plan, true), "offload of token slices");
+    }
 }
 
 /// Whatever is drawn, it passes, or it is something that the check says it does not compute.
