@@ -55,7 +55,7 @@ void shrink_model(models::TransformerShape& s, std::int64_t tp, Shrinking& shrin
 }
 
 std::int64_t small_sequence(const parallel::Plan& plan) {
-    const std::int64_t step = plan.parallel.tp * plan.parallel.cp;
+    const std::int64_t step = std::int64_t{1} * plan.parallel.tp * plan.parallel.cp;
     const std::int64_t least = std::max<std::int64_t>(kTokens, 2 * step * plan.slices);
     return (least + step - 1) / step * step;
 }

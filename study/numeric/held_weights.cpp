@@ -178,22 +178,27 @@ void HeldWeights::give_back(const WeightSet& set) {
     }
 }
 
+void HeldWeights::check_gradient(OperatorId id, Held& held, double tolerance) {
+    Weights expected = share_of(problem_, id, reference_.gradients.at(problem_.owner(id)), share_);
+    each_matrix(held.gradient, expected, [&](Matrix& ours, Matrix& theirs) {
+        const double scale = std::max(largest(theirs), kSmallestScale * reference_.largest_gradient);
+        const double error = difference(ours, theirs, held.division) / scale;
+        if (std::isfinite(error)) worst_gradient = std::max(worst_gradient, error);
+        if (error <= tolerance) return;
+        throw Fault(fmt::format("updates {} with a gradient that {}", name(id),
+                                std::isfinite(error)
+                                    ? fmt::format("differs from the reference by {:.1e} of it", error)
+                                    : "is not there (not reduced, or only to other ranks)"));
+    });
+}
+
 void HeldWeights::update(double tolerance) {
-    for (auto& [id, held] : held_) {
-        Weights expected = share_of(problem_, id, reference_.gradients.at(problem_.owner(id)), share_);
-        each_matrix(held.gradient, expected, [&](Matrix& ours, Matrix& theirs) {
-            const double scale = std::max(largest(theirs), kSmallestScale * reference_.largest_gradient);
-            const double error = difference(ours, theirs, held.division) / scale;
-            if (std::isfinite(error)) worst_gradient = std::max(worst_gradient, error);
-            if (error > tolerance)
-                throw Fault(fmt::format("updates {} with a gradient that {}", name(id),
-                                        std::isfinite(error)
-                                            ? fmt::format("differs from the reference by {:.1e} of it", error)
-                                            : "is not there (not reduced, or only to other ranks)"));
-        });
+    for (auto& entry : held_) {
+        Held& held = entry.second;
+        check_gradient(entry.first, held, tolerance);
         each_matrix(held.main, held.gradient, [&](Matrix& weight, Matrix& gradient) {
-            const auto [begin, length] = own_part(weight.size(), held.division);
-            for (Eigen::Index i = begin; i < begin + length; ++i)
+            const auto own = own_part(weight.size(), held.division);
+            for (Eigen::Index i = own.first; i < own.first + own.second; ++i)
                 weight.data()[i] = adam_first_step(weight.data()[i], gradient.data()[i]);
         });
         if (held.sharded) continue;
@@ -203,22 +208,24 @@ void HeldWeights::update(double tolerance) {
 }
 
 void HeldWeights::check_updated(double tolerance) {
-    for (auto& [id, held] : held_) {
-        Weights expected = share_of(problem_, id, reference_.updated.at(problem_.owner(id)), share_);
-        // The next step's first use gathers what this one's does.
-        const Share whole;
-        const bool all = held.begins_whole && !held.sharded;
-        each_matrix(all ? held.working : held.main, expected, [&](Matrix& ours, Matrix& theirs) {
-            if (theirs.size() == 0) return;
-            const double error = difference(ours, theirs, all ? whole : held.division) / largest(theirs);
-            if (std::isfinite(error)) worst_weight = std::max(worst_weight, error);
-            if (error > tolerance)
-                throw Fault(fmt::format(
-                    "ends with weights of {} that {}", name(id),
-                    std::isfinite(error) ? fmt::format("differ from the reference by {:.1e} of them", error)
-                                         : "are not whole: other ranks' updates have not come"));
-        });
-    }
+    for (auto& [id, held] : held_) check_weights(id, held, tolerance);
+}
+
+void HeldWeights::check_weights(OperatorId id, Held& held, double tolerance) {
+    Weights expected = share_of(problem_, id, reference_.updated.at(problem_.owner(id)), share_);
+    // What was gathered at the step's begin is gathered anew at the next one's.
+    const bool whole = held.begins_whole && !held.sharded;
+    const Share division = whole ? Share{} : held.division;
+    each_matrix(whole ? held.working : held.main, expected, [&](Matrix& ours, Matrix& theirs) {
+        if (theirs.size() == 0) return;
+        const double error = difference(ours, theirs, division) / largest(theirs);
+        if (std::isfinite(error)) worst_weight = std::max(worst_weight, error);
+        if (error <= tolerance) return;
+        throw Fault(fmt::format("ends with weights of {} that {}", name(id),
+                                std::isfinite(error)
+                                    ? fmt::format("differ from the reference by {:.1e} of them", error)
+                                    : "are not whole: other ranks' updates have not come"));
+    });
 }
 
 }  // namespace orrery::study::numeric

@@ -68,6 +68,8 @@ class HeldWeights {
 
     [[nodiscard]] std::string name(OperatorId id) const;
     [[nodiscard]] bool table_is_here() const;
+    void check_gradient(OperatorId id, Held& held, double tolerance);
+    void check_weights(OperatorId id, Held& held, double tolerance);
 
     const Problem& problem_;
     const Reference& reference_;

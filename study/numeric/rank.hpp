@@ -19,6 +19,11 @@
 
 namespace orrery::study::numeric {
 
+/// A vector's index, of what is numbered by int.
+constexpr std::size_t index_of(int number) {
+    return static_cast<std::size_t>(number);
+}
+
 /// A layer's work on a token slice of a micro-batch.
 struct Piece {
     int node = 0;
@@ -48,6 +53,9 @@ struct Activations {
     Matrix local_maximum;
     std::vector<Sum> gradient;  ///< of outputs; the last: of the input
 };
+
+/// Statistics of the loss that are combined over a divided vocabulary.
+inline constexpr int kStatistics = 3;
 
 /// Which run of a forward.
 enum class Run : std::uint8_t {
