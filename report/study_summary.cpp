@@ -14,15 +14,17 @@ namespace {
 
 constexpr std::size_t kMostReasons = 6;  ///< of one status
 
-/// "parallel.tp" as "tp": groups are left out where the name alone is clear.
+/// "parallel.tp" as "tp" and "schedule.name" as "schedule", where that is clear.
 std::vector<std::string> short_names(const std::vector<std::string>& columns) {
-    const auto last = [](const std::string& column) { return column.substr(column.rfind('.') + 1); };
+    const auto last = [](const std::string& column) {
+        const std::string name = column.substr(column.rfind('.') + 1);
+        return name == "name" && column != name ? column.substr(0, column.rfind('.')) : name;
+    };
     std::map<std::string, int> times;
     for (const std::string& column : columns) ++times[last(column)];
     std::vector<std::string> names;
     for (const std::string& column : columns) {
-        const bool clear =
-            times[last(column)] == 1 && last(column) != "name" && column.find(' ') == std::string::npos;
+        const bool clear = times[last(column)] == 1 && column.find(' ') == std::string::npos;
         names.push_back(clear ? last(column) : column);
     }
     return names;

@@ -85,6 +85,7 @@ class Planner {
         for (std::uint32_t m = 0; m < messages.size(); ++m) {
             if (messages.begins_lane[m] != 0) operation.lanes.push_back(m);
             const auto links = routes.links_of(m);
+            for (const std::uint32_t link : links) plan.bandwidth[link] = network.graph().bandwidth(link);
             plan.ways.try_emplace({operation.host[messages.from[m]], operation.host[messages.to[m]]},
                                   NetworkRoute{routes.latency_s[routes.of[m]], {links.begin(), links.end()}});
         }

@@ -30,6 +30,7 @@ struct SimgridPlan {
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> of;  ///< (communicator, work)
     /// Between hosts: those of the devices by their numbers, then one for each switch that adds.
     std::map<std::pair<std::uint32_t, std::uint32_t>, NetworkRoute> ways;
+    std::map<std::uint32_t, double> bandwidth;  ///< B/s, of every link of a way
 
     [[nodiscard]] const SimgridOperation& operation(std::uint32_t communicator, std::uint32_t work) const {
         return operations[of.at({communicator, work})];
