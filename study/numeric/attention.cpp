@@ -76,6 +76,17 @@ Matrix mask(const OperatorPlace& at, const Rows& queries, Eigen::Index keys, Eig
     return factors;
 }
 
+/// ALiBi's slope of a head: the geometric series that ends at 2^-8.
+double slope(const OperatorPlace& at, Eigen::Index head) {
+    return std::exp2(-8.0 * static_cast<double>(head + 1) / static_cast<double>(at.op.heads));
+}
+
+void add_biases(Matrix& scores, std::int64_t first_query, double slope) {
+    for (Eigen::Index i = 0; i < scores.rows(); ++i)
+        for (Eigen::Index j = 0; j < scores.cols(); ++j)
+            scores(i, j) -= slope * std::abs(static_cast<double>(first_query + i - j));
+}
+
 Matrix softmax(const OperatorPlace& at, const Matrix& scores, std::int64_t first_query) {
     Matrix p = scores;
     for (Eigen::Index i = 0; i < p.rows(); ++i) {
@@ -101,7 +112,9 @@ Matrix attention_forward(const OperatorPlace& at, std::span<const PackedSlice> s
             const Matrix q = columns(*own.values, own.rows, sequence, heads.query(head), heads.key_size());
             const Matrix k = stacked(slices, sequence, heads.key(head), heads.key_size());
             const Matrix v = stacked(slices, sequence, heads.value(head), heads.value_size());
-            probabilities.push_back(softmax(at, scale * q * k.transpose(), own.rows.first_token));
+            Matrix scores = scale * q * k.transpose();
+            if (at.linear_biases) add_biases(scores, own.rows.first_token, slope(at, heads.first + head));
+            probabilities.push_back(softmax(at, scores, own.rows.first_token));
             const Matrix factors = mask(at, own.rows, k.rows(), sequence, heads.first + head);
             add_columns(output, own.rows, sequence, head * heads.value_size(),
                         probabilities.back().cwiseProduct(factors) * v);

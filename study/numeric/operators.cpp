@@ -62,6 +62,57 @@ Matrix norm_input_gradient(const Operator& op, const Weights& weights, const Mat
     return dx;
 }
 
+// --- norms of queries and keys ---
+
+/// Calls visit(column of the head, 0 of queries and 1 of keys) for every head of the rank.
+template <class Visit>
+void each_head(const OperatorPlace& at, Visit visit) {
+    const Eigen::Index queries = at.op.heads / at.share.ranks;
+    const Eigen::Index heads = queries + at.op.kv_heads / at.share.ranks;
+    for (Eigen::Index head = 0; head < heads; ++head)
+        visit(head * at.op.head_dim, head < queries ? Eigen::Index{0} : Eigen::Index{1});
+}
+
+/// One RMS norm, as an operator on a head's columns.
+Operator norm_of_a_head(const Operator& op) {
+    Operator norm{.kind = OperatorKind::norm};
+    norm.norm = NormKind::rms_norm;
+    norm.in_features = norm.out_features = op.head_dim;
+    return norm;
+}
+
+Matrix head_norm_forward(const OperatorPlace& at, const Weights& weights, const Matrix& x) {
+    const Operator norm = norm_of_a_head(at.op);
+    Matrix y = x;  // values pass
+    each_head(at, [&](Eigen::Index column, Eigen::Index which) {
+        y.middleCols(column, at.op.head_dim) =
+            norm_forward(norm, {weights.weight.row(which), {}}, x.middleCols(column, at.op.head_dim));
+    });
+    return y;
+}
+
+Matrix head_norm_input_gradient(const OperatorPlace& at, const Weights& weights, const Matrix& x,
+                                const Matrix& dy) {
+    const Operator norm = norm_of_a_head(at.op);
+    const Eigen::Index size = at.op.head_dim;
+    Matrix dx = dy;
+    each_head(at, [&](Eigen::Index column, Eigen::Index which) {
+        dx.middleCols(column, size) = norm_input_gradient(
+            norm, {weights.weight.row(which), {}}, x.middleCols(column, size), dy.middleCols(column, size));
+    });
+    return dx;
+}
+
+void add_head_norm_gradient(const OperatorPlace& at, const Matrix& x, const Matrix& dy, Weights& sum) {
+    const Operator norm = norm_of_a_head(at.op);
+    const Eigen::Index size = at.op.head_dim;
+    each_head(at, [&](Eigen::Index column, Eigen::Index which) {
+        Matrix deviation;
+        const Matrix y = normalized(norm, x.middleCols(column, size), deviation);
+        sum.weight.row(which) += dy.middleCols(column, size).cwiseProduct(y).colwise().sum();
+    });
+}
+
 // --- activations ---
 
 double gelu(double x) {
@@ -174,6 +225,8 @@ Matrix forward(const OperatorPlace& at, const Weights& weights, const Rows& rows
         }
         case OperatorKind::norm:
             return norm_forward(at.op, weights, x);
+        case OperatorKind::head_norm:
+            return head_norm_forward(at, weights, x);
         case OperatorKind::linear:
             return x * weights.weight.transpose();
         case OperatorKind::rotary:
@@ -192,6 +245,8 @@ std::vector<Matrix> input_gradient(const OperatorPlace& at, const Weights& weigh
     switch (at.op.kind) {
         case OperatorKind::norm:
             return {norm_input_gradient(at.op, weights, *inputs[0], gradient)};
+        case OperatorKind::head_norm:
+            return {head_norm_input_gradient(at, weights, *inputs[0], gradient)};
         case OperatorKind::linear:
             return {gradient * weights.weight};
         case OperatorKind::rotary:
@@ -213,6 +268,7 @@ void add_weight_gradient(const OperatorPlace& at, const Rows& rows, std::span<co
         for (Eigen::Index i = 0; i < gradient.rows(); ++i) sum.weight.row(rows.token(i)) += gradient.row(i);
         return;
     }
+    if (at.op.kind == OperatorKind::head_norm) return add_head_norm_gradient(at, *inputs[0], gradient, sum);
     if (at.op.kind == OperatorKind::norm) {
         Matrix deviation;
         const Matrix y = normalized(at.op, *inputs[0], deviation);

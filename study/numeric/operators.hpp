@@ -3,7 +3,8 @@
 // The mathematics of a transformer's operators, forward and backward, on the share of a tensor-parallel rank:
 // whole for a group of one. Written for what it says, not for speed.
 //
-// Norms: layer norm (Ba et al. 2016), RMS norm (Zhang and Sennrich 2019), with epsilon 1e-5. GELU by the
+// Norms: layer norm (Ba et al. 2016), RMS norm (Zhang and Sennrich 2019), with epsilon 1e-5; those of queries
+// and keys are RMS norms of each head, one weight for all queries and one for all keys (Qwen3). GELU by the
 // error function (Hendrycks and Gimpel 2016); gated activations as Shazeer 2020, the gate first. Rotary
 // positions turn the pairs (i, i + d/2) of a head by token x 10000^(-2i/d) (Su et al. 2021). Dropout's mask
 // is a function of the element's place in the model, so that shares and repetitions agree on it.
@@ -22,10 +23,11 @@ struct OperatorPlace {
     const models::Operator& op;
     OperatorId id;
     Share share;
+    bool linear_biases = false;  ///< attention's scores fall with the distance (ALiBi, Press et al. 2022)
 };
 
-/// The operators from matrices to a matrix: learned positions, dropout, norm, linear, rotary, activation, and
-/// residual. Of a linear the product alone; see add_bias.
+/// The operators from matrices to a matrix: learned positions, dropout, norms, linear, rotary, activation,
+/// and residual. Of a linear the product alone; see add_bias.
 Matrix forward(const OperatorPlace& at, const Weights& weights, const Rows& rows,
                std::span<const Matrix* const> inputs);
 /// Of each input, given that of the output.

@@ -27,10 +27,10 @@ void refuse(const models::Model& model, const parallel::Plan& plan, const schedu
     no(!s.towers.empty(), "models of several towers", "a chain of layers");
     no(s.encoder_layers > 0, "encoder-decoder models", "family gpt or llama");
     no(s.attention == models::AttentionKind::latent, "latent attention", "attention of grouped queries");
-    no(s.qk_norm, "norms of queries and keys", "qk_norm false");
     no(s.predicted_ahead > 0, "multi-token prediction", "predicted_ahead 0");
-    no(s.position == models::PositionKind::alibi || s.position == models::PositionKind::relative,
-       "positions as biases of the scores", "learned or rotary positions, or none");
+    no(s.position == models::PositionKind::relative, "relative positions", "another position");
+    no(s.kv_heads % plan.parallel.tp != 0, "heads of keys that several tensor-parallel ranks hold",
+       "a tp that divides kv_heads");
     no(plan.parallel.cp > 1, "context parallelism", "parallel.cp 1");
     no(!schedule.synchronous,
        "schedule " + schedule.name + ", which has no flush and so no step of one set of weights",
@@ -137,6 +137,9 @@ Weights Problem::initial(OperatorId id) const {
             w.weight = drawn(1, op.in_features, 1, 0.1, values);
             if (op.bias && op.norm == models::NormKind::layer_norm)
                 w.bias = drawn(1, op.in_features, 0, 0.1, biases);
+            return w;
+        case OperatorKind::head_norm:
+            w.weight = drawn(2, op.head_dim, 1, 0.1, values);
             return w;
         default:
             break;

@@ -19,8 +19,8 @@ namespace orrery::study::numeric {
 class Problem {
   public:
     /// Throws ExperimentError for models and plans whose mathematics is not written: experts, towers,
-    /// encoders, latent attention, normalized queries and keys, multi-token prediction, relative positions,
-    /// context parallelism, schedules without a flush.
+    /// encoders, latent attention, multi-token prediction, relative positions, more tensor-parallel ranks
+    /// than heads of keys, context parallelism, schedules without a flush.
     Problem(const models::Model& model, const parallel::Plan& plan, const models::Software& software,
             const schedules::Schedule& schedule);
 
@@ -41,6 +41,7 @@ class Problem {
     [[nodiscard]] bool scatters_messages() const {
         return software.scatter_gather_p2p && plan.parallel.tp > 1 && !divides_sequence();
     }
+    [[nodiscard]] bool linear_biases() const { return model.shape.position == models::PositionKind::alibi; }
     [[nodiscard]] int slices() const { return static_cast<int>(slice_begin_.size()) - 1; }
 
     /// Whole sequences of a micro-batch of a data-parallel rank; or a token slice of them.

@@ -47,7 +47,7 @@ const Operator& Rank::op(const Piece& at, int index) const {
 }
 
 OperatorPlace Rank::place(const Piece& at, int index) const {
-    return {op(at, index), {at.node, index}, tensor_};
+    return {op(at, index), {at.node, index}, tensor_, problem_.linear_biases()};
 }
 
 Rows Rank::rows(const Piece& at) const {

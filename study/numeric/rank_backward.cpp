@@ -106,7 +106,8 @@ void Rank::backward_input(const Piece& at, int index) {
         return;
     }
     std::vector<const Matrix*> inputs(it.inputs.size(), nullptr);
-    if (it.kind == OperatorKind::norm || it.kind == OperatorKind::activation)
+    if (it.kind == OperatorKind::norm || it.kind == OperatorKind::head_norm ||
+        it.kind == OperatorKind::activation)
         inputs[0] = &value(at, it.inputs.front(), true);
     std::vector<Matrix> dx =
         input_gradient(place(at, index), weights.working({at.node, index}), rows_of(at, index), inputs, dy);

@@ -41,7 +41,9 @@ class NodePass {
 
   private:
     [[nodiscard]] const Operator& op(int i) const { return operators_[static_cast<std::size_t>(i)]; }
-    [[nodiscard]] OperatorPlace place(int i) const { return {op(i), {node_, i}, {}}; }
+    [[nodiscard]] OperatorPlace place(int i) const {
+        return {op(i), {node_, i}, {}, problem_.linear_biases()};
+    }
     [[nodiscard]] const Weights& weights(int i) const {
         static const Weights none;
         return problem_.has_weights({node_, i}) ? weights_.at(problem_.owner({node_, i})) : none;

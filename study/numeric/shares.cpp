@@ -16,7 +16,8 @@ std::vector<Eigen::Index> runs_of_outputs(const std::vector<Operator>& operators
     const Operator& op = operators[static_cast<std::size_t>(linear)];
     for (const Operator& reader : operators) {
         if (std::ranges::find(reader.inputs, linear) == reader.inputs.end()) continue;
-        if (reader.kind == OperatorKind::rotary || reader.kind == OperatorKind::core_attention)
+        if (reader.kind == OperatorKind::rotary || reader.kind == OperatorKind::head_norm ||
+            reader.kind == OperatorKind::core_attention)
             return {reader.heads * reader.head_dim, reader.kv_heads * reader.head_dim,
                     reader.kv_heads * reader.value_dim};
         if (reader.kind == OperatorKind::activation && models::is_gated(reader.activation))

@@ -51,8 +51,9 @@ inline parallel::Plan plan_of(std::string_view schedule, int chunks = 1) {
     return plan;
 }
 
-inline NumericCase lowered_case(const parallel::Plan& plan, bool llama, bool kernels = false) {
-    NumericCase one{models::build_transformer(small_shape(plan.parallel.pp * plan.parallel.vpp, llama)),
+inline NumericCase lowered_case(const parallel::Plan& plan, const models::TransformerShape& shape,
+                                bool kernels = false) {
+    NumericCase one{models::build_transformer(shape),
                     plan,
                     models::load_software(plan.software),
                     parallel::make_plan_schedule(plan),
@@ -60,6 +61,11 @@ inline NumericCase lowered_case(const parallel::Plan& plan, bool llama, bool ker
     one.schedule.stage_work.clear();  // the cut is the plan's: even
     one.lowered = parallel::lower(one.model, one.plan, one.software, one.schedule, {false, kernels, true});
     return one;
+}
+
+/// A block a stage.
+inline NumericCase lowered_case(const parallel::Plan& plan, bool llama, bool kernels = false) {
+    return lowered_case(plan, small_shape(plan.parallel.pp * plan.parallel.vpp, llama), kernels);
 }
 
 inline std::string text_of(const CheckOutcome& outcome) {

@@ -17,14 +17,28 @@ using parallel::RecomputePolicy;
 
 // --- the reference ---
 
+/// As Qwen3.
+models::TransformerShape with_normalized_keys(int layers) {
+    models::TransformerShape shape = small_shape(layers, true);
+    shape.qk_norm = true;
+    return shape;
+}
+
+/// As BLOOM.
+models::TransformerShape with_linear_biases(int layers) {
+    models::TransformerShape shape = small_shape(layers, false);
+    shape.position = models::PositionKind::alibi;
+    shape.embedding_norm = true;
+    shape.activation = models::ActivationKind::relu;
+    return shape;
+}
+
 /// Central differences of the loss in some elements of every weight.
-void expect_gradients_of_the_loss(bool llama) {
+void expect_gradients_of_the_loss(const models::TransformerShape& shape) {
     Plan plan = plan_of("gpipe");
     plan.parallel.pp = 1;
     plan.training.global_batch = 2;
     plan.training.micro_batch = 2;
-    models::TransformerShape shape = small_shape(2, llama);
-    shape.qk_norm = false;
     const models::Model model = models::build_transformer(shape);
     const models::Software software = models::load_software(plan.software);
     const schedules::Schedule schedule = parallel::make_plan_schedule(plan);
@@ -57,10 +71,16 @@ void expect_gradients_of_the_loss(bool llama) {
 }
 
 TEST(NumericReference, HasTheGradientsOfItsLossForGpt) {
-    expect_gradients_of_the_loss(false);
+    expect_gradients_of_the_loss(small_shape(2, false));
 }
 TEST(NumericReference, HasTheGradientsOfItsLossForLlama) {
-    expect_gradients_of_the_loss(true);
+    expect_gradients_of_the_loss(small_shape(2, true));
+}
+TEST(NumericReference, HasTheGradientsOfItsLossForNormalizedKeys) {
+    expect_gradients_of_the_loss(with_normalized_keys(2));
+}
+TEST(NumericReference, HasTheGradientsOfItsLossForLinearBiases) {
+    expect_gradients_of_the_loss(with_linear_biases(2));
 }
 
 TEST(NumericReference, LearnsFromItsGradients) {
@@ -142,6 +162,24 @@ TEST(NumericCheck, EveryParallelSchemeComputesTheStep) {
                 const NumericCase one = lowered_case(plan, llama);
                 expect_equal_to_the_reference(one, parallel::text_of(plan, one.model));
             }
+        }
+    }
+}
+
+TEST(NumericCheck, OtherModelsComputeTheStep) {
+    for (const models::TransformerShape& shape : {with_normalized_keys(4), with_linear_biases(4)}) {
+        for (const bool sequence_parallel : {false, true}) {
+            Plan plan = plan_of("zb-h1");
+            plan.parallel.tp = 2;
+            plan.parallel.sequence_parallel = sequence_parallel;
+            plan.parallel.dp = 2;
+            plan.parallel.sharding = DataSharding::optimizer;
+            plan.training.global_batch = 16;
+            plan.training.recompute = RecomputePolicy::selective;
+            expect_equal_to_the_reference(lowered_case(plan, shape), shape.family);
+            plan.schedule = "seq1f1b";
+            plan.slices = 2;
+            expect_equal_to_the_reference(lowered_case(plan, shape), shape.family + " in slices");
         }
     }
 }
@@ -228,8 +266,11 @@ TEST(NumericCheck, SaysWhatItDoesNotCompute) {
     EXPECT_THROW((void)lowered_case(plan, true).checked(), ExperimentError);
     plan.parallel.cp = 1;
     NumericCase one = lowered_case(plan, true);
-    one.model.shape.position = models::PositionKind::alibi;
+    one.model.shape.position = models::PositionKind::relative;
     EXPECT_THROW((void)one.checked(), ExperimentError);
+    // Two heads of keys on four ranks.
+    plan.parallel.tp = 4;
+    EXPECT_THROW((void)lowered_case(plan, true).checked(), ExperimentError);
 }
 
 }  // namespace
