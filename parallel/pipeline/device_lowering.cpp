@@ -207,7 +207,8 @@ class DeviceLowering {
     }
 
     [[nodiscard]] Moment moment_of(const Action& action, int node) const {
-        return {.node = node, .micro_batch = action.micro_batch, .stage = action.stage};
+        return {
+            .node = node, .micro_batch = action.micro_batch, .stage = action.stage, .slice = action.slice};
     }
 
     /// Does the node read what comes from other stages, or data?
@@ -224,6 +225,14 @@ class DeviceLowering {
                                  dropped && begins_stage(action, node));
     }
 
+    [[nodiscard]] Kept kept_of(const Action& action, int node) const {
+        const bool dropped = stage_recomputed_.contains(parcel_of(action));
+        Kept kept =
+            activations_.what_is_kept(node, action.slice, dropped, dropped && begins_stage(action, node));
+        kept.micro_batch = action.micro_batch;
+        return kept;
+    }
+
     void forward(const Action& action) {
         const std::vector<int>& nodes = nodes_of(action);
         for (const int node : nodes) {
@@ -233,6 +242,7 @@ class DeviceLowering {
             if (const TaskId gone = offload_.room_for(parcel_of(action, node))) runs_.gate(gone);
             run_layer(action, moment, Pass::forward, Phase::forward);
             c_.rank.memory(c_.last_compute, MemoryKind::activations, kept(action, node));
+            c_.rank.keep(c_.last_compute, kept_of(action, node));
             offload_.send_away(parcel_of(action, node), c_.last_compute);
             data_->after_forward(moment);
         }
@@ -312,7 +322,11 @@ class DeviceLowering {
             bytes += it->second;
             brought_back_.erase(it);
         }
-        c_.rank.memory(c_.last_compute, MemoryKind::activations, -bytes);
+        c_.rank.memory(c_.last_compute, MemoryKind::activations, -bytes,
+                       {.what = Freed::What::activations,
+                        .node = node,
+                        .micro_batch = action.micro_batch,
+                        .slice = action.slice});
     }
 
     RankContext& c_;
