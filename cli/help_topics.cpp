@@ -68,8 +68,18 @@ communications and gives the same step.
 
 prices one bare collective, by algorithm and protocol as NCCL's tuner chooses
 or as --algorithm says. orrery show cluster NAME prints and draws a network,
-its bisection bandwidth, and the routes between two ranks. Calibrations lie
-in calibrations/collectives; output of nccl-tests makes a new one.
+its bisection bandwidth, and the routes between two ranks.
+
+    collectives:   {all-reduce: ring, all-gather: {protocol: LL128}}
+
+in an experiment fixes what is otherwise chosen; orrery run prints the busiest
+links. Calibrations lie in calibrations/collectives; output of nccl-tests
+makes a new one:
+
+    orrery calibrate all_reduce.txt --node dgx-h100 --out mine.yaml
+    orrery run EXPERIMENT --set cluster.collectives=mine.yaml
+
+docs/network.md says more.
 )"},
     {"studies", "sweeps over plans, clusters and whatever a key can say",
      R"(A study is an experiment with
