@@ -24,8 +24,9 @@ struct Options {
 };
 
 int run(const Options& options) {
-    const ExperimentOptions& given = options.experiment;
+    ExperimentOptions given = options.experiment;
     study::Experiment experiment = load(options.config, given);
+    given.links = given.links || !given.out.empty() || experiment.model.experts.count > 0;
     std::optional<report::Progress> progress(std::in_place, "simulating " + experiment.name, 0);
     const Outcome outcome = simulate(std::move(experiment), given);
     if (!given.out.empty()) {
@@ -53,7 +54,8 @@ Command add_run(CLI::App& app) {
         ->type_name("CONFIG")
         ->required();
     add_experiment_options(*command, options->experiment);
-    options->experiment.links = true;
+    command->add_flag("--links", options->experiment.links,
+                      "Work out what each link carries (always done with --out, and of mixtures of experts)");
     return {command, [options] { return run(*options); }};
 }
 
