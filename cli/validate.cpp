@@ -99,7 +99,7 @@ Command add_validate(CLI::App& app) {
         "Compute what the program's tasks mean, and compare with one rank that holds everything");
     command
         ->add_option("--orders", options->orders,
-                     "With --numeric: random orders of the tasks beside three chosen ones")
+                     "With --numeric: random orders of the tasks beside five chosen ones")
         ->type_name("N")
         ->check(CLI::Range(0, 1000))
         ->capture_default_str();

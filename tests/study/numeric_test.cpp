@@ -239,7 +239,7 @@ TEST(NumericOrder, RunsEachTaskOnceBehindWhatItWaitsFor) {
     const sim::Program& program = one.lowered.program;
     for (const OrderRule& rule :
          {OrderRule{OrderRule::Kind::simulated}, OrderRule{OrderRule::Kind::communication_first},
-          OrderRule{OrderRule::Kind::communication_last}, OrderRule{OrderRule::Kind::random, 5}}) {
+          OrderRule{OrderRule::Kind::communication_last, 0, true}, OrderRule{OrderRule::Kind::random, 5}}) {
         std::vector<std::vector<char>> done;
         for (std::size_t r = 0; r < program.ranks.size(); ++r)
             done.emplace_back(program.program_of(sim::RankId(r)).size(), 0);
