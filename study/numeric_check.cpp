@@ -72,7 +72,7 @@ Experiment made_small(Experiment e, std::string& text) {
     if (e.plan.slice_lengths.empty()) {
         t.seq_length = tokens;
         shrink.set(t.seq_length, small_sequence(e.plan), "seq_length");
-        e.model.seq_length = std::max(t.seq_length, std::min(e.model.seq_length, t.seq_length));
+        e.model.seq_length = t.seq_length;
     }
     const std::int64_t micro_batch = t.micro_batch;
     shrink.set(t.micro_batch, kSequences, "micro_batch");
