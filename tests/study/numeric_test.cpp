@@ -114,6 +114,19 @@ TEST(NumericCheck, EveryScheduleWithAFlushComputesTheStep) {
     EXPECT_GT(checked, 60);
 }
 
+// Both slices of a forward are one unit: the second may not overtake the first where that waits for weights.
+TEST(NumericCheck, SlicesOfOneUnitFollowEachOther) {
+    Plan plan = plan_of("chimera");
+    plan.schedule_variant = "halving";
+    plan.slices = 2;
+    plan.parallel.dp = 2;
+    plan.parallel.sharding = DataSharding::gradients;
+    plan.training.global_batch = 16;
+    plan.software = "torchtitan";
+    const NumericCase one = lowered_case(plan, small_shape(8, true));
+    expect_equal_to_the_reference(one, "chimera halving");
+}
+
 TEST(NumericCheck, OneTaskAKernelComputesTheSame) {
     Plan plan = plan_of("zb-h1");
     plan.parallel.tp = 2;
