@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
@@ -36,13 +35,6 @@ struct Options {
 /// orrery validate CONFIG --numeric: the program's mathematics against that of one rank.
 int validate_numerically(const Options& options) {
     const ExecutionOptions& given = options.execution;
-    for (const auto& [is_given, name] : {std::pair{!options.runs.empty(), "--runs"},
-                                         {!given.on.empty(), "--on"},
-                                         {!given.record.empty(), "--record"},
-                                         {!given.recorded.empty(), "--recorded"},
-                                         {!options.out.empty(), "--out"}}) {
-        if (is_given) throw InputError({}, name, "not together with --numeric");
-    }
     if (given.config.empty()) throw InputError({}, "--numeric", "expected an experiment to check");
     const study::Experiment experiment = study::load_experiment(given.config, given.set);
     std::optional<report::Progress> progress(std::in_place, "computing " + experiment.name, 0);
@@ -94,15 +86,18 @@ Command add_validate(CLI::App& app) {
     command->add_option("--jobs", options->jobs, "Threads (default: all cores)")->check(CLI::Range(0, 4096));
     command->add_flag("--json", options->json, "Print one JSON object");
     add_execution_options(*command, options->execution);
-    command->add_flag(
+    CLI::Option* numeric = command->add_flag(
         "--numeric", options->numeric,
         "Compute what the program's tasks mean, and compare with one rank that holds everything");
-    command
-        ->add_option("--orders", options->orders,
-                     "With --numeric: random orders of the tasks beside three chosen ones")
+    for (const char* other :
+         {"--runs", "--jobs", "--out", "--on", "--emulate-compute", "--emulate-communication", "--time-scale",
+          "--costs", "--repeat", "--record", "--recorded", "--timeout"})
+        numeric->excludes(command->get_option(other));
+    command->add_option("--orders", options->orders, "Random orders of the tasks beside five chosen ones")
         ->type_name("N")
         ->check(CLI::Range(0, 1000))
-        ->capture_default_str();
+        ->capture_default_str()
+        ->needs(numeric);
     return {command, [options] { return validate(*options); }};
 }
 

@@ -72,7 +72,7 @@ Experiment made_small(Experiment e, std::string& text) {
     if (e.plan.slice_lengths.empty()) {
         t.seq_length = tokens;
         shrink.set(t.seq_length, small_sequence(e.plan), "seq_length");
-        e.model.seq_length = std::max(t.seq_length, std::min(e.model.seq_length, t.seq_length));
+        e.model.seq_length = t.seq_length;
     }
     const std::int64_t micro_batch = t.micro_batch;
     shrink.set(t.micro_batch, kSequences, "micro_batch");
@@ -131,10 +131,11 @@ std::string recompute_text(parallel::RecomputePolicy policy) {
 std::string plan_text(const Experiment& e, const schedules::Schedule& schedule) {
     const parallel::Parallelism& p = e.plan.parallel;
     const auto scheme = std::ranges::find(sharding_schemes(), p.sharding, &NamedScheme::sharding);
-    return fmt::format("{}: tp {}{}, pp {}{}, dp {}, sharding {}, {} micro-batches{}", schedule.name, p.tp,
+    return fmt::format("{}: tp {}{}, pp {}{}, dp {}, sharding {}, {} micro-batch{}{}", schedule.name, p.tp,
                        p.sequence_parallel ? " with sequence parallelism" : "", p.pp,
                        p.vpp > 1 ? fmt::format(" of {} chunks", p.vpp) : "", p.dp, scheme->name,
-                       schedule.micro_batches, recompute_text(e.plan.training.recompute));
+                       schedule.micro_batches, schedule.micro_batches == 1 ? "" : "es",
+                       recompute_text(e.plan.training.recompute));
 }
 
 report::NumericCheck report_of(const numeric::CheckOutcome& outcome, double tolerance) {

@@ -136,6 +136,17 @@ class DeviceLowering {
         hand_on_sends();
     }
 
+    /// Token slices of one micro-batch: the later reads the earlier's keys in every layer, and may not
+    /// overtake it.
+    [[nodiscard]] bool follow_each_other(std::size_t begin, std::size_t end) const {
+        for (std::size_t i = begin + 1; i < end; ++i) {
+            const Action& a = order_[i - 1];
+            const Action& b = order_[i];
+            if (a.micro_batch == b.micro_batch && a.stage == b.stage && a.slice != b.slice) return true;
+        }
+        return false;
+    }
+
     void lower_unit(std::size_t begin, std::size_t end) {
         for (std::size_t i = begin; i < end; ++i) prepare(i);
         std::vector<std::uint32_t> bounds = {static_cast<std::uint32_t>(c_.rank.program.size())};
@@ -148,7 +159,7 @@ class DeviceLowering {
             for (const TaskId task : runs_.take_pending()) ends.push_back(task);
             ends.push_back(c_.last_compute);
         }
-        c_.rank.overlap(std::move(bounds));
+        if (!follow_each_other(begin, end)) c_.rank.overlap(std::move(bounds));
         for (std::size_t i = begin; i < end; ++i) messages_.send(i, ends);
         for (const TaskId task : ends) runs_.gate(task);
         hand_on_sends();

@@ -32,7 +32,8 @@ TaskId Messages::transfer(Place place, bool sending) {
         c_.rank.stream(sending ? StreamKind::pp_send : StreamKind::pp_recv, peer, channel.index);
     const Role role{RoleKind::pipeline, channel.from, channel.to, channel.index};
     const TaskId task = c_.rank.add_operation(stream, c_.interner.work(work), c_.rank.slot(role), label, {});
-    c_.rank.mean({.effect = sending ? Effect::send : Effect::receive, .handovers = {handover(place)}});
+    if (c_.rank.records_meaning)
+        c_.rank.mean({.effect = sending ? Effect::send : Effect::receive, .handovers = {handover(place)}});
     return task;
 }
 
@@ -62,7 +63,7 @@ std::vector<TaskId> Messages::receive(std::size_t position) {
     for (const Place place : transfers_.awaited(c_.device, position)) {
         const Message& message = transfers_.message(place);
         taken_up_.push_back(bytes_of(message));
-        handed_over_.push_back(handover(place));
+        if (c_.rank.records_meaning) handed_over_.push_back(handover(place));
         tasks.push_back(gather_scattered(received_[place.channel].at(place.number), place));
     }
     return tasks;
@@ -91,7 +92,8 @@ TaskId Messages::gather_scattered(TaskId task, Place place) {
     const TaskId gathered = c_.collective(
         StreamKind::tp, {RoleKind::tp}, CollectiveKind::all_gather, full, c_.tp_group(),
         c_.label(forward ? Phase::forward : Phase::backward, "gather received", message.micro_batch), task);
-    c_.rank.mean({.effect = Effect::gather_received, .handovers = {handover(place)}});
+    if (c_.rank.records_meaning)
+        c_.rank.mean({.effect = Effect::gather_received, .handovers = {handover(place)}});
     return gathered;
 }
 

@@ -260,9 +260,9 @@ CheckOutcome check(const Checked& checked, const CheckOptions& options) {
     outcome.tasks = checked.lowered.program.tasks();
     outcome.ranks = checked.lowered.program.ranks.size();
     outcome.reference_loss = reference.loss;
-    std::vector<OrderRule> rules = {{OrderRule::Kind::simulated},
-                                    {OrderRule::Kind::communication_first},
-                                    {OrderRule::Kind::communication_last}};
+    std::vector<OrderRule> rules = {{OrderRule::Kind::simulated}};
+    for (const auto kind : {OrderRule::Kind::communication_first, OrderRule::Kind::communication_last})
+        for (const bool last_stages_first : {false, true}) rules.push_back({kind, 0, last_stages_first});
     for (int i = 1; i <= options.random_orders; ++i)
         rules.push_back({OrderRule::Kind::random, static_cast<std::uint64_t>(i)});
     for (const OrderRule& rule : rules) {

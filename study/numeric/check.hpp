@@ -20,7 +20,7 @@ namespace orrery::study::numeric {
 
 struct CheckOptions {
     double tolerance = 1e-9;  ///< relative, of loss, gradients, weights and outputs of layers
-    int random_orders = 3;    ///< beside the simulated one and the two extremes
+    int random_orders = 3;    ///< beside the simulated one and four extremes
 };
 
 struct CheckFailure {

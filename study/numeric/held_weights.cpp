@@ -122,6 +122,12 @@ std::string HeldWeights::name(OperatorId id) const {
                        problem_.model.layer(id.node).name, id.node);
 }
 
+Held& HeldWeights::at(OperatorId id) {
+    const auto it = held_.find(id);
+    if (it == held_.end()) throw Fault("combines the weights of " + name(id) + ", which it does not hold");
+    return it->second;
+}
+
 const Weights& HeldWeights::working(OperatorId id) const {
     static const Weights none;
     if (!problem_.has_weights(id)) return none;
@@ -137,7 +143,7 @@ const Weights& HeldWeights::working(OperatorId id) const {
 }
 
 Weights& HeldWeights::gradient(OperatorId id, int micro_batch, int slice) {
-    Held& held = held_.at(place_of(id));
+    Held& held = at(place_of(id));
     if (!held.sharded) return held.gradient;
     const auto [it, fresh] = unreduced_.try_emplace({place_of(id), micro_batch, slice}, held.main);
     if (fresh) fill(it->second, 0);

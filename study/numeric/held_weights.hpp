@@ -42,7 +42,8 @@ class HeldWeights {
     [[nodiscard]] OperatorId place_of(OperatorId id) const;
     /// The embedding's weights or their copy.
     [[nodiscard]] OperatorId table() const;
-    [[nodiscard]] Held& at(OperatorId id) { return held_.at(id); }
+    /// Throws Fault where it holds none.
+    [[nodiscard]] Held& at(OperatorId id);
 
     /// To compute with. Throws Fault where they are not there.
     [[nodiscard]] const Weights& working(OperatorId id) const;

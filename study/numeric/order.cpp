@@ -9,13 +9,14 @@ using sim::RankProgram;
 using sim::TaskId;
 
 std::string OrderRule::name() const {
+    const std::string ahead = last_stages_first ? " (last stages ahead)" : " (first stages ahead)";
     switch (kind) {
         case Kind::simulated:
             return "the simulated order";
         case Kind::communication_first:
-            return "communication as early as possible";
+            return "communication as early as possible" + ahead;
         case Kind::communication_last:
-            return "communication as late as possible";
+            return "communication as late as possible" + ahead;
         case Kind::random:
             break;
     }
@@ -94,19 +95,37 @@ double Order::start_of(const Event& event) const {
     return timeline_->start[program_.first_task[rank()] + task()];
 }
 
+int Order::patience(const Event& event) const {
+    const auto& [rank, task] = event.sides.front();
+    const RankProgram& tasks = program_.program_of(rank);
+    switch (tasks.streams[tasks.stream[task()]()].kind) {
+        case sim::StreamKind::compute:
+            return 0;
+        case sim::StreamKind::tp:
+        case sim::StreamKind::cp:
+        case sim::StreamKind::ep:
+            return 1;
+        case sim::StreamKind::dp:
+            return 3;
+        default:
+            return 2;
+    }
+}
+
 std::size_t Order::choose() {
+    if (rule_.kind == OrderRule::Kind::random) return random_() % ready_.size();
     if (rule_.kind == OrderRule::Kind::simulated) {
-        const auto least = std::ranges::min_element(ready_, {}, [&](const Event& event) {
-            return std::pair(start_of(event), event.between_ranks());
-        });
+        const auto least = std::ranges::min_element(
+            ready_, {}, [&](const Event& event) { return std::pair(start_of(event), event.sides.size()); });
         return static_cast<std::size_t>(least - ready_.begin());
     }
-    std::vector<std::size_t> liked;
     const bool first = rule_.kind == OrderRule::Kind::communication_first;
-    for (std::size_t i = 0; i < ready_.size() && rule_.kind != OrderRule::Kind::random; ++i)
-        if (ready_[i].between_ranks() == first) liked.push_back(i);
-    if (liked.empty()) return random_() % ready_.size();
-    return liked[random_() % liked.size()];
+    const int sign = rule_.last_stages_first ? -1 : 1;
+    const auto most_urgent = std::ranges::min_element(ready_, {}, [&](const Event& event) {
+        const auto rank = static_cast<int>(event.sides.front().first());
+        return std::pair(first ? -std::min(patience(event), 1) : patience(event), sign * rank);
+    });
+    return static_cast<std::size_t>(most_urgent - ready_.begin());
 }
 
 std::optional<Event> Order::next() {

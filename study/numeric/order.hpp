@@ -19,14 +19,15 @@ namespace orrery::study::numeric {
 /// A kernel or copy of one rank, or an operation with all its members' sides, in the communicator's order.
 struct Event {
     std::vector<std::pair<sim::RankId, sim::TaskId>> sides;
-    [[nodiscard]] bool between_ranks() const { return sides.size() > 1; }
 };
 
-/// How to choose among the events that may run.
+/// How to choose among the events that may run. Communication is what runs on other streams than the compute
+/// streams: as late as possible, that of layers first and that of data parallelism last of all.
 struct OrderRule {
     enum class Kind : std::uint8_t { simulated, communication_first, communication_last, random };
     Kind kind = Kind::simulated;
-    std::uint64_t seed = 0;
+    std::uint64_t seed = 0;          ///< of random
+    bool last_stages_first = false;  ///< of the others; else the first stages' ranks are ahead
     [[nodiscard]] std::string name() const;
 };
 
@@ -55,6 +56,8 @@ class Order {
     /// Adds what may run now and has a side on the rank.
     void find_ready(std::size_t rank);
     [[nodiscard]] std::size_t choose();
+    /// 0 of compute streams; of others the higher, the longer they may be put off.
+    [[nodiscard]] int patience(const Event& event) const;
     [[nodiscard]] double start_of(const Event& event) const;
     void finish(const Event& event);
 

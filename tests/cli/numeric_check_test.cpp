@@ -52,7 +52,7 @@ TEST_F(NumericCheckCommand, PrintsHowFarTheProgramIsFromOneRank) {
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_EQ(outcome.err, "");
     for (const char* part :
-         {"zb-h1: tp 2 with sequence parallelism", "in 4 legal orders", "gradients of all weights",
+         {"zb-h1: tp 2 with sequence parallelism", "in 6 legal orders", "gradients of all weights",
           "every operation moves as many bytes as the program prices"})
         EXPECT_NE(outcome.out.find(part), std::string::npos) << part << "\n" << outcome.out;
     expect_narrow(outcome.out);

@@ -114,6 +114,19 @@ TEST(NumericCheck, EveryScheduleWithAFlushComputesTheStep) {
     EXPECT_GT(checked, 60);
 }
 
+// Both slices of a forward are one unit: the second may not overtake the first where that waits for weights.
+TEST(NumericCheck, SlicesOfOneUnitFollowEachOther) {
+    Plan plan = plan_of("chimera");
+    plan.schedule_variant = "halving";
+    plan.slices = 2;
+    plan.parallel.dp = 2;
+    plan.parallel.sharding = DataSharding::gradients;
+    plan.training.global_batch = 16;
+    plan.software = "torchtitan";
+    const NumericCase one = lowered_case(plan, small_shape(8, true));
+    expect_equal_to_the_reference(one, "chimera halving");
+}
+
 TEST(NumericCheck, OneTaskAKernelComputesTheSame) {
     Plan plan = plan_of("zb-h1");
     plan.parallel.tp = 2;
@@ -239,7 +252,7 @@ TEST(NumericOrder, RunsEachTaskOnceBehindWhatItWaitsFor) {
     const sim::Program& program = one.lowered.program;
     for (const OrderRule& rule :
          {OrderRule{OrderRule::Kind::simulated}, OrderRule{OrderRule::Kind::communication_first},
-          OrderRule{OrderRule::Kind::communication_last}, OrderRule{OrderRule::Kind::random, 5}}) {
+          OrderRule{OrderRule::Kind::communication_last, 0, true}, OrderRule{OrderRule::Kind::random, 5}}) {
         std::vector<std::vector<char>> done;
         for (std::size_t r = 0; r < program.ranks.size(); ++r)
             done.emplace_back(program.program_of(sim::RankId(r)).size(), 0);
