@@ -1,6 +1,7 @@
 // orrery run CONFIG: one experiment.
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -14,18 +15,35 @@
 #include "report/progress.hpp"
 #include "report/terminal.hpp"
 #include "report/write_report.hpp"
+#include "study/read_experiment.hpp"
+#include "study/sweep/study_file.hpp"
 
 namespace orrery::cli {
 namespace {
 
 struct Options {
     std::string config;
+    std::optional<std::uint64_t> point;
     ExperimentOptions experiment;
 };
 
+/// The experiment that a sweep tries as that point of the study.
+study::Experiment point_of_study(const Options& options, std::uint64_t point) {
+    const study::Study study = study::load_study(options.config, overrides(options.experiment));
+    if (point >= study.space.size()) {
+        throw InputError({}, "--point",
+                         fmt::format("{} has {} points; expected 0 to {}", study.name, study.space.size(),
+                                     study.space.size() - 1));
+    }
+    study::Experiment experiment = study::read_experiment(study::document_of(study, point), {});
+    experiment.name = fmt::format("{}, point {}", study.name, point);
+    return experiment;
+}
+
 int run(const Options& options) {
     ExperimentOptions given = options.experiment;
-    study::Experiment experiment = load(options.config, given);
+    study::Experiment experiment =
+        options.point ? point_of_study(options, *options.point) : load(options.config, given);
     given.links = given.links || !given.out.empty() || experiment.model.experts.count > 0;
     std::optional<report::Progress> progress(std::in_place, "simulating " + experiment.name, 0);
     const Outcome outcome = simulate(std::move(experiment), given);
@@ -53,6 +71,10 @@ Command add_run(CLI::App& app) {
     command->add_option("config", options->config, "Experiment: a YAML file, or a name in configs")
         ->type_name("CONFIG")
         ->required();
+    command
+        ->add_option("--point", options->point,
+                     "CONFIG is a study: its point of that number, as orrery sweep counts them")
+        ->type_name("N");
     add_experiment_options(*command, options->experiment);
     command->add_flag("--links", options->experiment.links,
                       "Work out what each link carries (always done with --out, and of mixtures of experts)");

@@ -12,10 +12,13 @@
 
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
+#include "cli/shell_word.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "report/html/pages.hpp"
 #include "report/json.hpp"
 #include "report/progress.hpp"
+#include "study/sweep/study_report.hpp"
 #include "study/sweep/summary.hpp"
 #include "study/sweep/sweep.hpp"
 
@@ -30,6 +33,7 @@ struct Options {
     std::string out;
     int jobs = 0;
     std::size_t best = 0;
+    std::size_t charts = 5;
     bool resume = false;
     bool json = false;
 };
@@ -85,6 +89,13 @@ void run(const Options& options, const study::Study& study, const std::filesyste
     }
 }
 
+/// What a reader types to see a point again, up to its number.
+std::string rerun_command(const Options& options) {
+    std::string command = "orrery run " + shell_word(options.study);
+    for (const std::string& set : options.set) command += " --set " + shell_word(set);
+    return command + " --point";
+}
+
 int sweep(const Options& options) {
     const study::Study study = study::load_study(options.study, options.set);
     const std::filesystem::path folder =
@@ -105,12 +116,16 @@ int sweep(const Options& options) {
     const std::size_t most = options.best > 0 ? options.best : kShownByDefault;
     const report::StudySummary summary = study::summarize_study(study, store, most);
     write_file_atomically(folder / "points.csv", store.csv());
+    const report::StudyReport page =
+        study::report_study(study, store, summary, {options.charts, rerun_command(options)});
+    write_file_atomically(folder / "report.html", report::study_page(page));
     write_file_atomically(folder / "study.json", report::to_text(report::to_json(summary)));
     if (options.json) {
         print_json(report::to_json(summary));
     } else {
-        fmt::print("{}\n  {}\n  {}\n", report::study_table(summary), file_of(folder, 0).string(),
-                   (folder / "points.csv").string());
+        fmt::print("{}\n  {}\n  {}\n  report: {}\n", report::study_table(summary),
+                   file_of(folder, 0).string(), (folder / "points.csv").string(),
+                   (folder / "report.html").string());
     }
     return summary.best.empty() ? kCannotRun : kDone;
 }
@@ -142,6 +157,11 @@ Command add_sweep(CLI::App& app) {
                      "Only the best N are asked for: points whose bound is worse are counted, not simulated")
         ->type_name("N")
         ->check(CLI::Range(1, 1'000'000));
+    command
+        ->add_option("--charts", options->charts,
+                     "So many Gantt charts of the best points in report.html (default: 5)")
+        ->type_name("N")
+        ->check(CLI::Range(0, 50));
     command->add_flag("--resume", options->resume, "Go on with the results in the folder");
     command->add_flag("--json", options->json, "Print one JSON object");
     return {command, [options] { return sweep(*options); }};

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "report/study_report.hpp"
 #include "report/table.hpp"
 #include "report/units.hpp"
 
@@ -14,24 +15,8 @@ namespace {
 
 constexpr std::size_t kMostReasons = 6;  ///< of one status
 
-/// "parallel.tp" as "tp" and "schedule.name" as "schedule", where that is clear.
-std::vector<std::string> short_names(const std::vector<std::string>& columns) {
-    const auto last = [](const std::string& column) {
-        const std::string name = column.substr(column.rfind('.') + 1);
-        return name == "name" && column != name ? column.substr(0, column.rfind('.')) : name;
-    };
-    std::map<std::string, int> times;
-    for (const std::string& column : columns) ++times[last(column)];
-    std::vector<std::string> names;
-    for (const std::string& column : columns) {
-        const bool clear = times[last(column)] == 1 && column.find(' ') == std::string::npos;
-        names.push_back(clear ? last(column) : column);
-    }
-    return names;
-}
-
 bool is_share(const std::string& column) {
-    return column == "mfu" || column == "hfu" || column.find("ratio") != std::string::npos ||
+    return column == "mfu" || column == "hfu" || column.find("_ratio") != std::string::npos ||
            column.ends_with("overhead");
 }
 
@@ -76,17 +61,39 @@ std::string best_title(const StudySummary& summary) {
 
 }  // namespace
 
+std::vector<std::string> short_names(const std::vector<std::string>& columns) {
+    const auto last = [](const std::string& column) {
+        const std::string name = column.substr(column.rfind('.') + 1);
+        return name == "name" && column != name ? column.substr(0, column.rfind('.')) : name;
+    };
+    std::map<std::string, int> times;
+    for (const std::string& column : columns) ++times[last(column)];
+    std::vector<std::string> names;
+    for (const std::string& column : columns) {
+        const bool clear = times[last(column)] == 1 && column.find(' ') == std::string::npos;
+        names.push_back(clear ? last(column) : column);
+    }
+    return names;
+}
+
+StudyUnit unit_of(const std::string& column) {
+    if (column == "memory.fits") return StudyUnit::plain;
+    if (is_bytes(column)) return StudyUnit::bytes;
+    if (column.ends_with("_s") && column.find("per_s") == std::string::npos) return StudyUnit::seconds;
+    return is_share(column) ? StudyUnit::share : StudyUnit::plain;
+}
+
 std::string cell_text(const std::string& column, const StudyCell& cell) {
+    const StudyUnit unit = unit_of(column);
     if (const auto* text = std::get_if<std::string>(&cell)) return *text;
     if (const auto* whole = std::get_if<std::int64_t>(&cell)) {
-        return is_bytes(column) && column != "memory.fits" ? bytes(static_cast<double>(*whole))
-                                                           : std::to_string(*whole);
+        return unit == StudyUnit::bytes ? bytes(static_cast<double>(*whole)) : std::to_string(*whole);
     }
     const auto* number = std::get_if<double>(&cell);
     if (number == nullptr) return "-";
-    if (column.ends_with("_s") && column.find("per_s") == std::string::npos) return duration(*number);
-    if (is_bytes(column)) return bytes(*number);
-    if (is_share(column)) return percent(*number);
+    if (unit == StudyUnit::seconds) return duration(*number);
+    if (unit == StudyUnit::bytes) return bytes(*number);
+    if (unit == StudyUnit::share) return percent(*number);
     const bool whole = std::abs(*number) < 1e6 && *number == std::floor(*number);
     return whole ? std::to_string(static_cast<std::int64_t>(*number)) : scaled(*number);
 }

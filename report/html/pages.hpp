@@ -1,6 +1,6 @@
 // report/html/pages.hpp
 //
-// The pages: of one run, of a comparison, of a validation. Each returns the whole HTML text.
+// The pages: of one run, of a comparison, of a validation, of a study. Each returns the whole HTML text.
 #pragma once
 
 #include <optional>
@@ -10,6 +10,7 @@
 #include "report/gantt.hpp"
 #include "report/html/page.hpp"
 #include "report/result.hpp"
+#include "report/study_report.hpp"
 #include "report/validation.hpp"
 
 namespace orrery::report {
@@ -24,5 +25,6 @@ struct ComparedRun {
 std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing = default_drawing());
 std::string comparison_page(std::span<const ComparedRun> runs, Drawing drawing = default_drawing());
 std::string validation_page(const Validation& validation, Drawing drawing = default_drawing());
+std::string study_page(const StudyReport& study, Drawing drawing = default_drawing());
 
 }  // namespace orrery::report

@@ -46,6 +46,11 @@ ColumnName split_column(std::string_view column) {
     return {std::string(column.substr(begin, dot - begin)), std::string(column.substr(dot + 1))};
 }
 
+std::string expression_of(std::string_view column) {
+    const ColumnName name = split_column(column);
+    return sqlite::quoted(name.group.empty() ? "result" : name.group) + "." + sqlite::quoted(name.name);
+}
+
 std::vector<std::string> groups_of(const Columns& columns) {
     std::vector<std::string> groups;
     for (const std::string& column : columns) {

@@ -31,6 +31,8 @@ struct ColumnName {
     std::string name;
 };
 ColumnName split_column(std::string_view column);
+/// The expression that gives the column: "parallel"."tp".
+std::string expression_of(std::string_view column);
 
 /// The FROM clause under which expressions see these columns: one subquery a group. `cell(i)` is the SQL text
 /// that gives column i.

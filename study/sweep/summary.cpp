@@ -10,12 +10,6 @@
 namespace orrery::study {
 namespace {
 
-/// How an expression names the column.
-std::string expression_of(const std::string& column) {
-    const ColumnName name = split_column(column);
-    return sqlite::quoted(name.group.empty() ? "result" : name.group) + "." + sqlite::quoted(name.name);
-}
-
 bool takes_several_values(const Study& study, const std::string& key) {
     std::set<std::string> values;
     for (const Grid& grid : study.space.grids()) {

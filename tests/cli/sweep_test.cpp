@@ -3,9 +3,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -120,6 +122,51 @@ TEST(SweepCommand, RefusesToOverwriteAndSaysHowToGoOn) {
     const Outcome again = orrery_command(command);
     EXPECT_EQ(again.status, 2);
     EXPECT_NE(again.err.find("--resume"), std::string::npos) << again.err;
+}
+
+/// What the page holds for its script.
+nlohmann::json page_data(const std::string& page) {
+    const std::string open = "id=\"orrery-data\">";
+    const std::size_t begin = page.find(open) + open.size();
+    return nlohmann::json::parse(page.substr(begin, page.find("</script>", begin) - begin));
+}
+
+TEST(SweepCommand, PageHoldsTheStoredNumbersAndEachPointRunsAgainAlone) {
+    const ScratchFolder folder;
+    folder.write("study.yaml", kStudy);
+    const std::string study = folder.path("study.yaml");
+    const Outcome swept = orrery_command("sweep " + study + " --charts 2 --out " + folder.path("out"));
+    ASSERT_EQ(swept.status, 0) << swept.err;
+    const std::string page = folder.contents("out/report.html");
+    EXPECT_NE(page.find("What became of the points"), std::string::npos);
+    const Outcome stored = orrery_command("query " + folder.path("out/study.sqlite") +
+                                          " --json --select 'id, step_time_s, peak_bytes, tp' 'where "
+                                          "step_time_s > 0 order by step_time_s, id'");
+    ASSERT_EQ(stored.status, 0) << stored.err;
+    const auto rows = nlohmann::json::parse(stored.out)["rows"];
+    const auto data = page_data(page);
+    if (!data.contains("study")) GTEST_SKIP() << "built without Node";
+    std::map<std::string, nlohmann::json> columns;
+    for (const auto& column : data["study"]["columns"]) columns[column["name"]] = column["values"];
+    ASSERT_EQ(rows.size(), data["study"]["ids"].size());
+    for (const auto& row : rows) {
+        const auto& ids = data["study"]["ids"];
+        const auto at = static_cast<std::size_t>(std::find(ids.begin(), ids.end(), row["id"]) - ids.begin());
+        ASSERT_LT(at, ids.size());
+        EXPECT_EQ(columns["step_time_s"][at], row["step_time_s"]);
+        EXPECT_EQ(columns["memory.peak_bytes"][at], row["peak_bytes"]);
+        EXPECT_EQ(columns["parallel.tp"][at], row["tp"]);
+    }
+    EXPECT_EQ(data["study"]["gantts"].size(), 2U);
+    // The command that the page gives.
+    const std::string id = std::to_string(data["study"]["ids"][0].get<int>());
+    ASSERT_EQ(data["study"]["rerun"], "orrery run " + study + " --point");
+    const Outcome again = orrery_command("run " + study + " --point " + id + " --json");
+    ASSERT_EQ(again.status, 0) << again.err;
+    EXPECT_EQ(nlohmann::json::parse(again.out)["step_time_s"], columns["step_time_s"][0]);
+    const Outcome beyond = orrery_command("run " + study + " --point 100000");
+    EXPECT_EQ(beyond.status, 2);
+    EXPECT_NE(beyond.err.find("--point"), std::string::npos) << beyond.err;
 }
 
 TEST(QueryCommand, AnswersFromTheStoredPoints) {

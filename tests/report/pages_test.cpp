@@ -13,6 +13,7 @@
 #include "report/write_report.hpp"
 #include "tests/report/gunzip.hpp"
 #include "tests/report/sample.hpp"
+#include "tests/report/sample_study.hpp"
 
 namespace orrery::report {
 namespace {
@@ -151,6 +152,35 @@ TEST(ValidationPage, HoldsEveryRowAndReason) {
         }
     }
     EXPECT_NO_THROW(validation_page({}));
+}
+
+TEST(StudyPage, HoldsEveryPointAndReason) {
+    for (const Drawing drawing : {Drawing::as_svg, Drawing::in_browser}) {
+        StudyReport study = testing::sample_study(30);
+        study.summary.name = "</script><img src=x onerror=alert(1)>";
+        study.rerun = "orrery run '<b>' --point";
+        const std::string page = study_page(study, drawing);
+        expect_balanced(page);
+        expect_no_network(page);
+        EXPECT_EQ(page.find("<img"), std::string::npos);
+        EXPECT_EQ(page.find("<b>"), std::string::npos);
+        EXPECT_NE(page.find("parallel.tp: too much"), std::string::npos);
+        if (drawing == Drawing::as_svg || !has_web_bundle()) {
+            for (const StudyPoint& point : study.points)
+                EXPECT_NE(page.find("\">" + cell_text("step_time_s", point.cells[2]) + "<"),
+                          std::string::npos);
+            EXPECT_NE(page.find("mfu against step_time_s"), std::string::npos);
+            continue;
+        }
+        const auto data = data_of(page)["study"];
+        EXPECT_EQ(data["name"], study.summary.name);
+        for (std::size_t i = 0; i < study.points.size(); ++i)
+            EXPECT_EQ(data["columns"][2]["values"][i].get<double>(),
+                      std::get<double>(study.points[i].cells[2]));
+        EXPECT_EQ(data["gantts"].size(), 1U);
+    }
+    EXPECT_NO_THROW(study_page({}));
+    EXPECT_NO_THROW(study_page(testing::sample_study(1), Drawing::as_svg));
 }
 
 TEST(Histogram, CountsEveryValueOnceWithAnEdgeAtZero) {

@@ -5,6 +5,7 @@ import { Gantt } from './gantt.js';
 import { drawHistogram } from './histogram.js';
 import { drawScatter } from './scatter.js';
 import { makeSortable } from './sortable.js';
+import { drawStudy } from './study.js';
 
 const data = JSON.parse(document.getElementById('orrery-data').textContent);
 const redraws = [];
@@ -20,6 +21,7 @@ for (const place of document.querySelectorAll('[data-chart]')) {
   const draw = { bars: drawBars, scatter: drawScatter, histogram: drawHistogram }[chart.kind];
   redraws.push(() => draw(place, chart));
 }
+for (const place of document.querySelectorAll('[data-study]')) redraws.push(drawStudy(place, data.study));
 for (const table of document.querySelectorAll('table.sortable')) makeSortable(table);
 
 // Pictures follow the width of the page, the colour scheme and the printer. SVG pictures scale and take their
