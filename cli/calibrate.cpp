@@ -1,4 +1,5 @@
 // orrery calibrate SAMPLES... --gpu NAME --out FILE: samples in, calibration out.
+// orrery calibrate LOG... --node NAME [--out FILE]: nccl-tests' output in (cli/calibrate_collectives.cpp).
 // orrery calibrate --diff A B: two calibrations side by side.
 // orrery calibrate --runs TRACE [--experiment CONFIG] [--out FILE]: a recorded step, beside the simulated
 // one.
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/calibrate_collectives.hpp"
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
 #include "core/atomic_file.hpp"
@@ -21,6 +23,7 @@
 #include "profiler/compare_calibrations.hpp"
 #include "profiler/runs/summarize_run.hpp"
 #include "report/units.hpp"
+#include "sim/cost/collective_cost.hpp"
 #include "study/fit_run.hpp"
 #include "topologies/gpu_file.hpp"
 
@@ -32,6 +35,9 @@ struct Options {
     std::string gpu;
     std::string out;
     std::string base;
+    std::string node;
+    std::string collective;
+    std::vector<std::string> notes;
     std::vector<std::string> diff;
     std::string runs;
     std::string experiment;
@@ -292,9 +298,30 @@ int show_run(const Options& options) {
     return kDone;
 }
 
+int from_logs(const Options& options) {
+    if (options.samples.empty()) throw InputError({}, "samples", "required: the output of nccl-tests");
+    if (!options.gpu.empty())
+        throw InputError({}, "--gpu", "is of kernels' samples; collectives are calibrated with --node alone");
+    profiler::CollectiveLogs logs;
+    logs.paths.assign(options.samples.begin(), options.samples.end());
+    if (!options.collective.empty()) logs.kind = sim::parse_collective_kind(options.collective);
+    logs.node = options.node;
+    logs.base = options.base;
+    logs.notes = options.notes;
+    return calibrate_collectives(std::move(logs), options.out, options.json);
+}
+
 int calibrate(const Options& options) {
     if (!options.runs.empty() || options.step_time_s > 0) return show_run(options);
     if (!options.diff.empty()) return show_differences(options);
+    if (!options.node.empty()) return from_logs(options);
+    for (const auto& [value, name] :
+         {std::pair{!options.collective.empty(), "--collective"}, {!options.notes.empty(), "--note"}})
+        if (value) throw InputError({}, name, "goes with --node NAME and the output of nccl-tests");
+    if (!options.samples.empty() && is_nccl_log(options.samples.front()))
+        throw InputError({options.samples.front()}, "--node",
+                         "required with the output of nccl-tests: the node it ran on, a name of `orrery list "
+                         "clusters`");
     for (const auto& [value, name] : {std::pair{options.samples.empty(), "samples"},
                                       {options.gpu.empty(), "--gpu"},
                                       {options.out.empty(), "--out"}}) {
@@ -315,13 +342,25 @@ int calibrate(const Options& options) {
 
 Command add_calibrate(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    CLI::App* command =
-        app.add_subcommand("calibrate", "Fit a GPU's calibration to measured or published samples");
+    CLI::App* command = app.add_subcommand(
+        "calibrate", "Fit the calibration of a GPU or of a node's collectives to measurements");
     command
-        ->add_option("samples", options->samples,
-                     "Samples of orrery profile, or tables (CSV) as in calibrations/data")
+        ->add_option(
+            "samples", options->samples,
+            "Samples of orrery profile, tables (CSV) as in calibrations/data, or output of nccl-tests")
         ->type_name("FILE");
     command->add_option("--gpu", options->gpu, "The GPU: a name in topologies/zoo/gpus")->type_name("NAME");
+    command
+        ->add_option("--node", options->node,
+                     "The node that nccl-tests ran on, of topologies/zoo: calibrates its collectives")
+        ->type_name("NAME");
+    command
+        ->add_option("--collective", options->collective,
+                     "Of what nccl-tests' tables are, where they do not say it (all-gather, all-to-all)")
+        ->type_name("KIND");
+    command->add_option("--note", options->notes, "A sentence for the provenance: date, machine, versions")
+        ->type_name("TEXT")
+        ->expected(1);
     command->add_option("--out", options->out, "The calibration to write, YAML")->type_name("FILE");
     command
         ->add_option(

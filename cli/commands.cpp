@@ -2,6 +2,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -26,6 +27,8 @@ Command add_validate(CLI::App& app);
 Command add_show(CLI::App& app);
 Command add_list(CLI::App& app);
 Command add_completion(CLI::App& app);
+Command add_help(CLI::App& app);
+Command add_man(CLI::App& app);
 Command add_schema(CLI::App& app);
 Command add_execute_rank(CLI::App& app);
 
@@ -45,6 +48,8 @@ const std::vector<AddCommand>& commands() {
         add_show,
         add_list,
         add_completion,
+        add_help,
+        add_man,
         add_schema,
         add_execute_rank,
         // clang-format on
@@ -88,10 +93,22 @@ InputError unexpected(const CLI::App& app, const std::string& argument) {
         {}, "", fmt::format("unexpected argument '{}'; see orrery {} --help", argument, place.get_name())};
 }
 
+/// The arguments, the last first. "help COMMAND" is "COMMAND --help": CLI11 would take the command's name for
+/// the command.
+std::vector<std::string> arguments_of(const CLI::App& app, int argc, const char* const* argv) {
+    std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+    const std::vector<std::string> names = subcommand_names(app);
+    if (arguments.size() == 2 && arguments[0] == "help" && arguments[1] != "help" &&
+        std::find(names.begin(), names.end(), arguments[1]) != names.end())
+        arguments = {arguments[1], "--help"};
+    std::reverse(arguments.begin(), arguments.end());
+    return arguments;
+}
+
 /// Parses. Throws InputError, or CLI::Success for --help and --version.
 void parse(CLI::App& app, int argc, const char* const* argv) {
     try {
-        app.parse(argc, argv);
+        app.parse(arguments_of(app, argc, argv));
     } catch (const CLI::Success&) {
         throw;
     } catch (const CLI::ExtrasError& error) {

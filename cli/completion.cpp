@@ -9,6 +9,7 @@
 
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
+#include "cli/help_topics.hpp"
 #include "cli/list.hpp"
 #include "core/error.hpp"
 #include "core/nearest_name.hpp"
@@ -20,10 +21,6 @@ namespace {
 std::string kind_of_argument(const std::string& command) {
     if (command == "schedule") return "schedules";
     return "";
-}
-
-std::vector<const CLI::App*> shown_commands(const CLI::App& app) {
-    return app.get_subcommands([](const CLI::App* each) { return !each->get_group().empty(); });
 }
 
 std::vector<std::string> options_of(const CLI::App& command) {
@@ -131,6 +128,10 @@ int print_script(const CLI::App& app, const std::string& shell) {
 }
 
 }  // namespace
+
+std::vector<const CLI::App*> shown_commands(const CLI::App& app) {
+    return app.get_subcommands([](const CLI::App* each) { return !each->get_group().empty(); });
+}
 
 Command add_completion(CLI::App& app) {
     const auto shell = std::make_shared<std::string>();

@@ -8,6 +8,7 @@
 
 #include "report/units.hpp"
 #include "study/memory_advice.hpp"
+#include "study/replay_links.hpp"
 
 namespace orrery::cli {
 
@@ -54,6 +55,7 @@ study::Experiment load(const std::string& name_or_path, const ExperimentOptions&
 Outcome simulate(study::Experiment experiment, const ExperimentOptions& options) {
     Outcome outcome{std::move(experiment), {}, {}, {}};
     outcome.simulation = study::simulate(outcome.experiment);
+    if (options.links) study::add_replay_links(outcome.experiment, outcome.simulation);
     const study::Simulation& s = outcome.simulation;
     outcome.result = study::summarize(outcome.experiment, s);
     const auto tasks = static_cast<double>(outcome.result.simulation.tasks);

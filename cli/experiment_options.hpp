@@ -19,6 +19,7 @@ struct ExperimentOptions {
     bool timing = false;
     std::string out;
     bool json = false;
+    bool links = false;  ///< engine replay: work out what the links carried, which takes as long as the rest
 };
 
 void add_experiment_options(CLI::App& command, ExperimentOptions& options);

@@ -27,10 +27,11 @@ struct Options {
 };
 
 int run(const Options& options) {
-    const ExperimentOptions& given = options.experiment;
+    ExperimentOptions given = options.experiment;
     study::Experiment experiment = options.point
                                        ? point_of_study(options.config, *options.point, overrides(given))
                                        : load(options.config, given);
+    given.links = given.links || !given.out.empty() || experiment.model.experts.count > 0;
     std::optional<report::Progress> progress(std::in_place, "simulating " + experiment.name, 0);
     const Outcome outcome = simulate(std::move(experiment), given);
     if (!given.out.empty()) {
@@ -62,6 +63,8 @@ Command add_run(CLI::App& app) {
                      "CONFIG is a study: its point of that number, as orrery sweep counts them")
         ->type_name("N");
     add_experiment_options(*command, options->experiment);
+    command->add_flag("--links", options->experiment.links,
+                      "Work out what each link carries (always done with --out, and of mixtures of experts)");
     return {command, [options] { return run(*options); }};
 }
 

@@ -1,10 +1,12 @@
-// orrery sweep STUDY: a what-if grid, on all cores.
+// orrery sweep STUDY: a what-if grid, on all cores, or on all processes of an MPI job.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,57 @@ struct Options {
     bool json = false;
 };
 
+/// Of a process of a job, "study.rank3.sqlite"; of the first, or without a job, what becomes the result.
+std::filesystem::path file_of(const std::filesystem::path& folder, int rank) {
+    return folder / (rank == 0 ? std::string("study.sqlite") : fmt::format("study.rank{}.sqlite", rank));
+}
+
+/// Takes over what the processes of a job, this one or one that was ended, left in files of their own.
+void gather(study::Store& store, const study::Study& study, const std::filesystem::path& folder) {
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with("study.rank") && name.ends_with(".sqlite")) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    for (const std::filesystem::path& file : files) {
+        store.absorb(file, study, ORRERY_VERSION);
+        for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + end);
+    }
+}
+
+/// Runs this process's part. The first process has the whole result when it returns.
+void run(const Options& options, const study::Study& study, const std::filesystem::path& folder,
+         std::optional<study::Store>& store, study::Team& team) {
+    const std::filesystem::path file = file_of(folder, team.rank());
+    team.decide([&] {
+        if (std::filesystem::exists(file) && !options.resume) {
+            throw InputError({file.string()}, "",
+                             "is there already; go on with it by --resume, or remove it");
+        }
+        store.emplace(file, study, ORRERY_VERSION);
+        gather(*store, study, folder);
+        return std::string();
+    });
+    if (!team.first()) store.emplace(file, study, ORRERY_VERSION);
+    report::Progress progress("points", study.space.size());
+    study::SweepOptions how;
+    how.prune_to = options.best;
+    how.advance = [&progress](std::uint64_t points) { progress.advance(points); };
+    study::sweep(study, *store, how, team);
+    if (!team.first()) store.reset();
+    team.map(0, nullptr, nullptr);  // every process is here: its file is closed
+    if (!team.first()) return;
+    gather(*store, study, folder);
+    const std::vector<bool> done = store->done(study.space.size());
+    if (const auto missing = std::count(done.begin(), done.end(), false); missing > 0) {
+        throw ExperimentError(fmt::format(
+            "{}: {} points that other processes ran are not there; every process must see the same "
+            "--out folder",
+            folder.string(), missing));
+    }
+}
+
 /// What a reader types to see a point again, up to its number. A point lies over --set, which there lies over
 /// the point: keys that are varied are left out.
 std::string rerun_command(const Options& options, const study::Study& study) {
@@ -53,19 +106,19 @@ int sweep(const Options& options) {
     const study::Study study = study::load_study(options.study, options.set);
     const std::filesystem::path folder =
         options.out.empty() ? std::filesystem::path("out") / study.name : std::filesystem::path(options.out);
-    const std::filesystem::path file = folder / "study.sqlite";
-    if (std::filesystem::exists(file) && !options.resume) {
-        throw InputError({file.string()}, "", "is there already; go on with it by --resume, or remove it");
+    const std::unique_ptr<study::Team> team = study::make_team(options.jobs);
+    std::optional<study::Store> result;
+    try {
+        run(options, study, folder, result, *team);
+    } catch (const study::ElsewhereError&) {
+        return kCannotRun;
+    } catch (const std::exception& error) {
+        if (team->first()) throw;
+        fmt::print(stderr, "orrery: error: process {} of the job: {}\n", team->rank(), error.what());
+        team->abandon();
     }
-    study::Store store(file, study, ORRERY_VERSION);
-    {
-        report::Progress progress("points", study.space.size());
-        study::SweepOptions how;
-        how.jobs = options.jobs;
-        how.prune_to = options.best;
-        how.advance = [&progress](std::uint64_t points) { progress.advance(points); };
-        study::sweep(study, store, how);
-    }
+    if (!team->first()) return kDone;
+    study::Store& store = *result;
     const std::size_t most = options.best > 0 ? options.best : kShownByDefault;
     const report::StudySummary summary = study::summarize_study(study, store, most);
     write_file_atomically(folder / "points.csv", store.csv());
@@ -76,8 +129,9 @@ int sweep(const Options& options) {
     if (options.json) {
         print_json(report::to_json(summary));
     } else {
-        fmt::print("{}\n  {}\n  {}\n  report: {}\n", report::study_table(summary), file.string(),
-                   (folder / "points.csv").string(), (folder / "report.html").string());
+        fmt::print("{}\n  {}\n  {}\n  report: {}\n", report::study_table(summary),
+                   file_of(folder, 0).string(), (folder / "points.csv").string(),
+                   (folder / "report.html").string());
     }
     return summary.best.empty() ? kCannotRun : kDone;
 }
@@ -86,7 +140,9 @@ int sweep(const Options& options) {
 
 Command add_sweep(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("sweep", "Simulate every point of a what-if study, on all cores");
+    CLI::App* command = app.add_subcommand(
+        "sweep",
+        "Simulate every point of a what-if study, on all cores; under mpirun or srun, on all processes");
     command->add_option("study", options->study, "Study: a YAML file, or a name in configs/studies")
         ->type_name("STUDY")
         ->required();
@@ -98,7 +154,10 @@ Command add_sweep(CLI::App& app) {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command->add_option("--out", options->out, "Folder for the results (default: out/ and the study's name)")
         ->type_name("DIR");
-    command->add_option("--jobs", options->jobs, "Threads (default: all cores)")->check(CLI::Range(0, 4096));
+    command
+        ->add_option("--jobs", options->jobs,
+                     "Threads (default: all cores; of a process of a job: its share)")
+        ->check(CLI::Range(0, 4096));
     command
         ->add_option("--best", options->best,
                      "Only the best N are asked for: points whose bound is worse are counted, not simulated")

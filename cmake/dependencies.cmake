@@ -10,19 +10,6 @@ find_package(ZLIB REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(Threads REQUIRED)
 
-# SimGrid ships no CMake package on Debian 12; find the header and the library.
-find_path(SIMGRID_INCLUDE_DIR simgrid/s4u.hpp)
-find_library(SIMGRID_LIBRARY simgrid)
-if(SIMGRID_INCLUDE_DIR AND SIMGRID_LIBRARY)
-  set(ORRERY_SIMGRID ON)
-  set(ORRERY_SIMGRID_WHY "${SIMGRID_LIBRARY}")
-else()
-  set(ORRERY_SIMGRID OFF)
-  set(ORRERY_SIMGRID_WHY "libsimgrid-dev not found: --engine simgrid exits 3")
-endif()
-
-message(STATUS "Orrery: engine simgrid  ${ORRERY_SIMGRID} (${ORRERY_SIMGRID_WHY})")
-
 # COIN-OR's branch and cut, for the exact mode of zb-auto; Debian ships no CMake package for it. Loaded when it is asked
 # for (schedules/cbc_library.hpp), by the name that the library gives itself.
 find_path(CBC_INCLUDE_DIR coin/Cbc_C_Interface.h)

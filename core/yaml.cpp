@@ -12,7 +12,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "core/atomic_file.hpp"
 
 namespace orrery::yaml {
 namespace {
@@ -265,10 +264,6 @@ Node parse(std::string_view bytes, const std::string& name, const Limits& limits
         throw InputError(where, "", "not YAML: " + error.msg);
     }
     return std::move(builder.root);
-}
-
-Node read(const std::filesystem::path& path, const Limits& limits) {
-    return parse(read_file(path, limits.bytes), path.string(), limits);
 }
 
 std::string_view describe(Kind kind) {

@@ -156,6 +156,7 @@ Lowered lower(const models::Model& model, const Plan& plan, const models::Softwa
     for (int which = 0; which < schedule.devices * variants; ++which) {
         const int device = which / variants;
         const auto index = static_cast<std::size_t>(device);
+        ranks[static_cast<std::size_t>(which)].records_meaning = options.meanings;
         RankContext context{model,   plan,     software,
                             options, interner, ranks[static_cast<std::size_t>(which)],
                             device,  graph,    lowered.stage_layers,
@@ -173,7 +174,10 @@ Lowered lower(const models::Model& model, const Plan& plan, const models::Softwa
         lowered.device_parameters.push_back(context.device_parameters());
         if (!context.updates.empty()) lowered.period = steady_period(plan, schedule, device, context.updates);
     }
-    for (RankBuilder& rank : ranks) rank.finish();
+    for (RankBuilder& rank : ranks) {
+        rank.finish();
+        if (options.meanings) lowered.meanings.push_back(std::move(rank.meaning));
+    }
     lowered.program = assemble(plan.parallel, std::move(ranks), variants, std::move(interner), options.fold);
     lowered.experts = std::move(traffic);
     return lowered;

@@ -18,6 +18,7 @@
 #include "models/emit.hpp"
 #include "models/graph.hpp"
 #include "models/software.hpp"
+#include "parallel/meaning.hpp"
 #include "parallel/plan.hpp"
 #include "parallel/stage_partition.hpp"
 #include "parallel/steady_state.hpp"
@@ -29,7 +30,8 @@ namespace orrery::parallel {
 struct LowerOptions {
     bool fold = true;  ///< simulate one rank of each set that does the same work
     bool kernel_granularity =
-        false;  ///< one task a kernel; otherwise kernels between communications are joined
+        false;              ///< one task a kernel; otherwise kernels between communications are joined
+    bool meanings = false;  ///< say what each task computes (parallel/meaning.hpp)
 };
 
 class ExpertTraffic;
@@ -40,6 +42,7 @@ struct Lowered {
     std::vector<std::vector<int>> stage_layers;    ///< [virtual stage] nodes of the model's graph
     std::vector<double> device_parameters;         ///< [pipeline device] on one tensor-parallel rank
     std::shared_ptr<const ExpertTraffic> experts;  ///< of a model with experts: who sends how much to whom
+    std::vector<RankMeaning> meanings;             ///< [rank program] where the options ask for them
     /// Without a flush: what the step is (parallel/steady_state.hpp). Empty: all of the program.
     std::optional<Period> period;
 };

@@ -77,14 +77,6 @@ class Turns {
     std::vector<std::uint32_t>& order_;
 };
 
-template <class T>
-std::vector<T> in_order(const std::vector<T>& values, const std::vector<std::uint32_t>& order) {
-    std::vector<T> result;
-    result.reserve(values.size());
-    for (const std::uint32_t task : order) result.push_back(values[task]);
-    return result;
-}
-
 void number_operations(RankProgram& program) {
     std::vector<std::uint32_t> operations;
     for (std::size_t task = 0; task < program.size(); ++task) {
@@ -118,8 +110,8 @@ void reorder(RankProgram& program, const std::vector<std::uint32_t>& order) {
 
 }  // namespace
 
-void overlap_units(RankProgram& program, const std::vector<UnitBounds>& units) {
-    if (units.empty()) return;
+std::vector<std::uint32_t> overlap_units(RankProgram& program, const std::vector<UnitBounds>& units) {
+    if (units.empty()) return {};
     std::vector<std::uint32_t> order;
     order.reserve(program.size());
     const auto copy_to = [&](std::size_t end) {
@@ -131,6 +123,7 @@ void overlap_units(RankProgram& program, const std::vector<UnitBounds>& units) {
     }
     copy_to(program.size());
     reorder(program, order);
+    return order;
 }
 
 }  // namespace orrery::parallel

@@ -18,7 +18,16 @@ namespace orrery::parallel {
 using UnitBounds = std::vector<std::uint32_t>;
 
 /// Reorders the tasks of a rank program, whose units do not meet. Operations of a communicator are numbered
-/// anew in issue order.
-void overlap_units(sim::RankProgram& program, const std::vector<UnitBounds>& units);
+/// anew in issue order. Returns the tasks' former numbers in their new order; nothing without units.
+std::vector<std::uint32_t> overlap_units(sim::RankProgram& program, const std::vector<UnitBounds>& units);
+
+/// The values of these places.
+template <class T>
+std::vector<T> in_order(const std::vector<T>& values, const std::vector<std::uint32_t>& order) {
+    std::vector<T> result;
+    result.reserve(order.size());
+    for (const std::uint32_t place : order) result.push_back(values[place]);
+    return result;
+}
 
 }  // namespace orrery::parallel

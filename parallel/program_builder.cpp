@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <utility>
 
 #include "core/error.hpp"
@@ -121,13 +122,61 @@ void RankBuilder::depend(TaskId dependency) {
 
 void RankBuilder::finish() {
     if (program.dependency_begin.empty()) program.dependency_begin.push_back(0);
-    overlap_units(program, units_);
-    std::stable_sort(program.memory.begin(), program.memory.end(),
-                     [](const MemoryEvent& a, const MemoryEvent& b) { return a.task < b.task; });
+    const std::vector<std::uint32_t> order = overlap_units(program, units_);
+    if (records_meaning) {
+        meaning.tasks.resize(program.size());
+        if (!order.empty()) meaning.tasks = in_order(meaning.tasks, order);
+    }
+    sort_memory();
+    if (keep_weights_through_units()) sort_memory();
 }
 
-void RankBuilder::memory(TaskId task, MemoryKind kind, double bytes) {
-    if (bytes != 0) program.memory.push_back({task, kind, bytes});
+bool RankBuilder::keep_weights_through_units() {
+    bool any = false;
+    for (const UnitBounds& bounds : units_) {
+        const auto is_compute = [&](std::uint32_t task) {
+            return program.streams[program.stream[task]()].kind == StreamKind::compute;
+        };
+        std::uint32_t last = bounds.back() - 1;
+        while (last > bounds.front() && !is_compute(last)) --last;
+        auto event = std::ranges::lower_bound(program.memory, TaskId(bounds.front()), {}, &MemoryEvent::task);
+        for (; event != program.memory.end() && event->task() < bounds.back(); ++event) {
+            if (event->kind != MemoryKind::parameters || event->bytes >= 0) continue;
+            event->task = TaskId(last);
+            any = true;
+        }
+    }
+    return any;
+}
+
+void RankBuilder::sort_memory() {
+    std::vector<std::uint32_t> order(program.memory.size());
+    std::iota(order.begin(), order.end(), 0U);
+    std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+        return program.memory[a].task < program.memory[b].task;
+    });
+    program.memory = in_order(program.memory, order);
+    if (records_meaning) meaning.freed = in_order(meaning.freed, order);
+}
+
+void RankBuilder::memory(TaskId task, MemoryKind kind, double bytes, Freed freed) {
+    if (bytes == 0) return;
+    program.memory.push_back({task, kind, bytes});
+    if (records_meaning) meaning.freed.push_back(std::move(freed));
+}
+
+void RankBuilder::mean(Meaning what) {
+    if (!records_meaning) return;
+    meaning.tasks.resize(program.size());
+    std::vector<Kept> kept = std::move(meaning.tasks.back().kept);
+    meaning.tasks.back() = std::move(what);
+    meaning.tasks.back().kept = std::move(kept);
+}
+
+void RankBuilder::keep(TaskId task, const Kept& kept) {
+    if (!records_meaning) return;
+    meaning.tasks.resize(program.size());
+    meaning.tasks[task()].kept.push_back(kept);
 }
 
 namespace {

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "parallel/meaning.hpp"
 #include "parallel/overlap.hpp"
 #include "parallel/plan.hpp"
 #include "sim/program.hpp"
@@ -93,7 +94,11 @@ class RankBuilder {
                               std::uint8_t flags = 0);
     /// One further dependency of the task added last. Ids that point nowhere are ignored.
     void depend(sim::TaskId dependency);
-    void memory(sim::TaskId task, sim::MemoryKind kind, double bytes);
+    void memory(sim::TaskId task, sim::MemoryKind kind, double bytes, Freed freed = {});
+    /// What the task added last computes, and what stays behind a task; nothing where meanings are not asked
+    /// for.
+    void mean(Meaning meaning);
+    void keep(sim::TaskId task, const Kept& kept);
     /// The tasks of these bounds are one overlapped unit (parallel/overlap.hpp). `finish` puts them in order:
     /// until then task ids stay as they were given.
     void overlap(UnitBounds bounds) { units_.push_back(std::move(bounds)); }
@@ -106,8 +111,15 @@ class RankBuilder {
     sim::RankProgram program;
     std::vector<Role> roles;                ///< [slot]
     std::vector<std::uint32_t> operations;  ///< [slot] operations added so far
+    bool records_meaning = false;
+    RankMeaning meaning;  ///< where it is recorded
 
   private:
+    void sort_memory();
+    /// Gathered weights that an action of an overlapped unit gives back may be in use by another of its
+    /// actions: they stay to the unit's end. Returns whether any did.
+    bool keep_weights_through_units();
+
     std::map<std::tuple<sim::StreamKind, int, int>, sim::StreamId> streams_;
     std::vector<UnitBounds> units_;
 };

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "models/kernel.hpp"
+#include "parallel/meaning.hpp"
 #include "parallel/program_builder.hpp"
 #include "sim/program.hpp"
 
@@ -34,7 +35,8 @@ struct Step {
     /// Of a collective: whose group it runs among (tp, cp, ep or etp).
     RoleKind role = RoleKind::tp;
     Traffic traffic = Traffic::even;
-    int op = 0;  ///< index of the operator it comes from
+    int op = 0;              ///< index of the operator it comes from
+    Part part = Part::none;  ///< and what it does for it
 };
 
 /// The stream on which a group's communications run in order.

@@ -110,6 +110,13 @@ std::optional<Columns> header(const Words& words) {
     return Columns{block, second == words.end() ? std::size_t{1} : std::size_t{2}};
 }
 
+/// "NCCL version 2.21.5+cuda12.4" (NCCL_DEBUG=VERSION), behind whatever stands before it in the line.
+std::optional<std::string> version_in(const Words& words) {
+    for (std::size_t w = 0; w + 2 < words.size(); ++w)
+        if (words[w] == "NCCL" && words[w + 1] == "version") return std::string(words[w + 2]);
+    return std::nullopt;
+}
+
 class Reader {
   public:
     explicit Reader(const std::string& f) : file(f) {}
@@ -130,6 +137,7 @@ class Reader {
         const Words words = words_of(text);
         if (words.empty()) return;
         if (const auto program = program_in(text)) named = program;
+        if (const auto found = version_in(words)) version = *found;
         if (words[0] != "#") {
             if (columns && number(words[0])) read_row(words);
             return;
@@ -239,6 +247,7 @@ class Reader {
             sweep.nodes = static_cast<int>(hosts.size());
             sweep.gpus_per_process = std::min(per_process, ranks);
             sweep.gpu = gpu;
+            sweep.version = version;
             sweep.kind = named ? named : kind_by_figures();
             sweeps.push_back(std::move(sweep));
         }
@@ -275,6 +284,7 @@ class Reader {
     bool reduces = false;
     std::set<std::string, std::less<>> hosts;
     std::string gpu;
+    std::string version;
 };
 
 }  // namespace

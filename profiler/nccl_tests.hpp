@@ -34,7 +34,8 @@ struct NcclSweep {
     int ranks = 0;
     int nodes = 0;
     int gpus_per_process = 1;
-    std::string gpu;  ///< as the driver calls it
+    std::string gpu;      ///< as the driver calls it
+    std::string version;  ///< what the log says of NCCL's version ("2.21.5+cuda12.4"), or empty
     std::vector<NcclRow> rows;
     int wrong_rows = 0;                    ///< left out: the program found wrong values
     std::optional<double> stated_average;  ///< "Avg bus bandwidth", bytes/s

@@ -102,6 +102,14 @@ Json to_json(const NetworkResult& network) {
     json["by_kind"] = Json::object();
     for (const CollectiveBytes& kind : network.by_kind)
         json["by_kind"][kind.kind] = {{"node_bytes", kind.node_bytes}, {"network_bytes", kind.network_bytes}};
+    json["collectives"] = Json::array();
+    for (const CollectiveUse& use : network.collectives)
+        json["collectives"].push_back({{"kind", use.kind},
+                                       {"algorithm", use.algorithm},
+                                       {"protocol", use.protocol},
+                                       {"forced", use.forced},
+                                       {"operations", use.operations},
+                                       {"buffer_bytes", use.buffer_bytes}});
     json["hottest_links"] = Json::array();
     for (const LinkResult& link : network.hottest)
         json["hottest_links"].push_back({{"name", link.name},

@@ -82,8 +82,19 @@ struct CollectiveBytes {
     double network_bytes = 0;  ///< summed over links between nodes
 };
 
-/// What the links carried: engine flow. Bytes of payload, summed over the links that they crossed.
+/// How collectives of one kind were carried out, over all GPUs.
+struct CollectiveUse {
+    std::string kind;         ///< "all-reduce"
+    std::string algorithm;    ///< "ring"
+    std::string protocol;     ///< "LL128"; empty where the engine knows none
+    bool forced = false;      ///< by the experiment's key `collectives`, not chosen by the calibration
+    double operations = 0;    ///< in the step
+    double buffer_bytes = 0;  ///< of their full buffers together (sim/program.hpp's Collective::bytes)
+};
+
+/// What the links carried. Bytes of payload, summed over the links that they crossed.
 struct NetworkResult {
+    std::vector<CollectiveUse> collectives;
     std::vector<std::pair<std::string, double>> bytes_by_tier;
     std::vector<CollectiveBytes> by_kind;
     std::vector<LinkResult> hottest;  ///< of each tier; the busiest first

@@ -44,7 +44,8 @@ struct StudyReport {
 /// A page of more points is slow to open: about 20 MB.
 inline constexpr std::size_t kMostStudyPoints = 50'000;
 
-/// "parallel.tp" as "tp" where no other column has that last part: what tables and axes call the columns.
+/// "parallel.tp" as "tp" and "schedule.name" as "schedule", where that is clear: what tables and axes call
+/// the columns.
 std::vector<std::string> short_names(const std::vector<std::string>& columns);
 
 /// How a column's numbers are printed (cell_text).

@@ -62,13 +62,15 @@ std::string best_title(const StudySummary& summary) {
 }  // namespace
 
 std::vector<std::string> short_names(const std::vector<std::string>& columns) {
-    const auto last = [](const std::string& column) { return column.substr(column.rfind('.') + 1); };
+    const auto last = [](const std::string& column) {
+        const std::string name = column.substr(column.rfind('.') + 1);
+        return name == "name" && column != name ? column.substr(0, column.rfind('.')) : name;
+    };
     std::map<std::string, int> times;
     for (const std::string& column : columns) ++times[last(column)];
     std::vector<std::string> names;
     for (const std::string& column : columns) {
-        const bool clear =
-            times[last(column)] == 1 && last(column) != "name" && column.find(' ') == std::string::npos;
+        const bool clear = times[last(column)] == 1 && column.find(' ') == std::string::npos;
         names.push_back(clear ? last(column) : column);
     }
     return names;
@@ -97,15 +99,16 @@ std::string cell_text(const std::string& column, const StudyCell& cell) {
 }
 
 std::string rows_table(const std::vector<std::string>& columns,
-                       const std::vector<std::vector<StudyCell>>& rows, std::size_t width) {
+                       const std::vector<std::vector<StudyCell>>& rows, std::size_t width,
+                       const std::vector<std::string>& kept) {
     const std::vector<std::string> names = short_names(columns);
     std::vector<Column> heads;
     for (std::size_t i = 0; i < columns.size(); ++i) {
         const bool text = std::any_of(rows.begin(), rows.end(), [i](const auto& row) {
             return std::holds_alternative<std::string>(row[i]);
         });
-        // On a narrow terminal the last columns go first.
-        heads.push_back({names[i], text ? Align::left : Align::right, false, static_cast<int>(i)});
+        const bool keep = std::find(kept.begin(), kept.end(), columns[i]) != kept.end();
+        heads.push_back({names[i], text ? Align::left : Align::right, text, keep ? 0 : static_cast<int>(i)});
     }
     Table table(heads);
     for (const auto& row : rows) {
@@ -123,7 +126,9 @@ std::string study_table(const StudySummary& summary, std::size_t width) {
     text += counts_table(summary).render(width);
     if (summary.best.empty()) return text + "\n  no point is legal, fits and meets every condition\n";
     text += fmt::format("\n  {}\n", best_title(summary));
-    return text + rows_table(summary.columns, summary.best, width);
+    std::vector<std::string> objectives;
+    for (const StudyObjective& objective : summary.objectives) objectives.push_back(objective.expression);
+    return text + rows_table(summary.columns, summary.best, width, objectives);
 }
 
 }  // namespace orrery::report

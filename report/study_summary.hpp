@@ -41,8 +41,11 @@ struct StudySummary {
 std::string study_table(const StudySummary& summary, std::size_t width = 80);
 
 /// Rows of a query as a table. Figures whose names end in _s, _bytes or _ratio are printed with their units.
+/// Where the columns are too wide together, texts are broken over lines, then the last columns are left out;
+/// those of `kept` never are.
 std::string rows_table(const std::vector<std::string>& columns,
-                       const std::vector<std::vector<StudyCell>>& rows, std::size_t width = 80);
+                       const std::vector<std::vector<StudyCell>>& rows, std::size_t width = 80,
+                       const std::vector<std::string>& kept = {});
 
 /// A cell as the tables print it, by its column's name.
 std::string cell_text(const std::string& column, const StudyCell& cell);

@@ -126,7 +126,15 @@ std::string network(const Result& result, std::size_t width) {
                            bar(link.utilisation, kLinkBarWidth)});
         }
     }
-    return "\n" + table.render(width);
+    std::string carried;
+    for (const auto& [tier, sum] : result.network->bytes_by_tier)
+        carried += fmt::format("{}{} {}", carried.empty() ? "" : ", ",
+                               tier == "network" ? "between nodes"
+                               : tier == "host"  ? "to and from hosts"
+                                                 : "inside nodes",
+                               bytes(sum));
+    return "\n" + table.render(width) +
+           (carried.empty() ? "" : paragraph("carried in the step: " + carried, width, "  ", 2));
 }
 
 std::string goodput(const Result& result, std::size_t width) {

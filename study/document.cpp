@@ -17,12 +17,28 @@ constexpr std::size_t kMostBases = 8;
 constexpr std::size_t kLongestPath = 16;
 
 /// Keys whose scalar stands for a map with that one key.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kShorthands = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kShorthands = {
     {{"model", "base"},
      {"cluster", "node"},
      {"cluster.fabric", "base"},
      {"schedule", "name"},
-     {"training.recompute", "policy"}}};
+     {"moe", "routing"},
+     {"training.recompute", "policy"},
+     {"training.offload", "target"},
+     {"jitter", "deviation"}}};
+
+/// The same of a path with any name in its place: "collectives.all-reduce", "sharing.dp".
+constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kNamedShorthands = {
+    {{"collectives.", "algorithm"}, {"sharing.", "weight"}}};
+
+/// The key that a scalar at the path stands for, or empty.
+std::string_view shorthand_of(std::string_view path) {
+    for (const auto& [key, inner] : kShorthands)
+        if (key == path) return inner;
+    for (const auto& [prefix, inner] : kNamedShorthands)
+        if (path.starts_with(prefix) && path.find('.', prefix.size()) == std::string_view::npos) return inner;
+    return {};
+}
 
 yaml::Node take_base(yaml::Node& document) {
     for (std::size_t i = 0; i < document.children.size(); ++i) {
@@ -41,14 +57,13 @@ void forget_lines(yaml::Node& node) {
 }
 
 void expand_shorthand(yaml::Node& node, std::string_view path) {
-    for (const auto& [key, inner] : kShorthands) {
-        if (key != path || node.kind != yaml::Kind::scalar) continue;
-        yaml::Node child = node;
-        child.key = inner;
-        node.kind = yaml::Kind::map;
-        node.text.clear();
-        node.children = {std::move(child)};
-    }
+    const std::string_view inner = shorthand_of(path);
+    if (inner.empty() || node.kind != yaml::Kind::scalar) return;
+    yaml::Node child = node;
+    child.key = inner;
+    node.kind = yaml::Kind::map;
+    node.text.clear();
+    node.children = {std::move(child)};
 }
 
 std::vector<std::string> split(std::string_view path, const Location& where) {

@@ -13,6 +13,7 @@
 #include "report/units.hpp"
 #include "sim/engine/engine.hpp"
 #include "sim/metrics/memory.hpp"
+#include "study/collective_choice.hpp"
 #include "study/flow_run.hpp"
 
 namespace orrery::study {
@@ -81,6 +82,10 @@ sim::Timeline predicted_again(const Executed& executed) {
 }
 
 Executed execute_on_mpi(const Experiment& experiment, const ExecuteRequest& request) {
+    if (!request.options.emulate_communication && !describe(experiment.collectives).empty())
+        throw InputError(experiment.where("collectives"), "collectives",
+                         "MPI carries collectives out by its own algorithms; leave the key out, or emulate "
+                         "communication too");
     Executed executed;
     executed.options = request.options;
     executed.cost_source = request.costs;

@@ -11,6 +11,7 @@
 #include "core/nearest_name.hpp"
 #include "schedules/schedule.hpp"
 #include "study/cluster_choice.hpp"
+#include "study/collective_choice.hpp"
 #include "study/data_name.hpp"
 #include "study/document.hpp"
 #include "study/experiment_table.hpp"
@@ -108,7 +109,11 @@ Experiment read_experiment(yaml::Node document, std::span<const std::string> ove
         data_name(experiment, "software", "software", "models/software", experiment.plan.software);
     check_experiment(experiment);
     if (file.schedule.search_slices) {
-        experiment.plan.slice_lengths = best_slice_lengths(experiment);
+        try {
+            experiment.plan.slice_lengths = best_slice_lengths(experiment);
+        } catch (const InputError& error) {
+            throw at_forced_key(experiment, error);
+        }
         experiment.plan.slices = static_cast<int>(experiment.plan.slice_lengths.size());
         check_experiment(experiment);
     }

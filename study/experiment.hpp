@@ -24,6 +24,7 @@
 #include "core/yaml.hpp"
 #include "models/transformer.hpp"
 #include "parallel/plan.hpp"
+#include "sim/cost/forced_collectives.hpp"
 #include "study/disturbance_table.hpp"
 #include "study/goodput.hpp"
 #include "topologies/cluster.hpp"
@@ -50,6 +51,7 @@ struct Experiment {
     EngineKind engine = EngineKind::replay;
     Granularity granularity = Granularity::kernel;
     bool fold = true;  ///< simulate ranks that do the same work once
+    sim::ForcedCollectives collectives{};  ///< algorithms and protocols that are not left to the calibration
     std::vector<sim::Straggler> stragglers;
     sim::Jitter jitter;
     std::vector<FaultChoice> faults;  ///< engine flow only

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/zoo.hpp"
+#include "study/collective_choice.hpp"
 
 namespace orrery::study {
 namespace {
@@ -333,6 +334,11 @@ schema::Table<ExperimentFile> make_experiment_table() {
          Field::boolean(
              "fold", [](F & f) -> auto& { return f.experiment.fold; })
              .describe("Simulate ranks that do the same work once."),
+         Field::table(
+             "collectives", [](F & f) -> auto& { return f.experiment.collectives; }, collectives_table())
+             .otherwise("the calibration's choice, as NCCL's tuner makes it")
+             .describe("Algorithm and protocol of each kind of collective, in place of the calibration's "
+                       "choice."),
          Field::list(
              "stragglers", [](F & f) -> auto& { return f.experiment.stragglers; }, straggler_table())
              .describe("GPUs slower than the others; engines replay and flow."),

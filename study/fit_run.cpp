@@ -9,6 +9,7 @@
 #include "sim/cost/calibration_names.hpp"
 #include "sim/cost/kernel_cost.hpp"
 #include "sim/engine/engine.hpp"
+#include "study/collective_choice.hpp"
 #include "study/shared_inputs.hpp"
 
 namespace orrery::study {
@@ -160,7 +161,7 @@ RunComparison compare_run(const Experiment& experiment, const Simulation& simula
 
 HostFit fit_host(const Experiment& experiment, const Simulation& simulation,
                  const sim::Calibration& calibration, double measured_step_s) {
-    const auto collectives = shared_collectives(experiment.cluster.node.collectives);
+    const auto collectives = collectives_of(experiment);
     const auto step = [&](double scale) {
         const sim::Prices prices = sim::price(simulation.lowered.program, scaled(calibration, scale),
                                               *collectives, experiment.cluster);

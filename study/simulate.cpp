@@ -14,6 +14,7 @@
 #include "parallel/pipeline_shape.hpp"
 #include "schedules/schedule.hpp"
 #include "sim/engine/engine.hpp"
+#include "study/collective_choice.hpp"
 #include "study/plan_search.hpp"
 #include "study/shared_inputs.hpp"
 #include "study/stage_times.hpp"
@@ -95,7 +96,8 @@ void run_engine(const Experiment& experiment, Simulation& s, bool fold) {
             run_flow(experiment, s, fold);
             return;
         case EngineKind::simgrid:
-            s.timeline = sim::simulate_with_simgrid(s.lowered.program, s.prices.costs, experiment.cluster);
+            s.timeline = sim::simulate_with_simgrid(s.lowered.program, s.prices.costs, experiment.cluster,
+                                                    experiment.collectives);
             return;
     }
 }
@@ -118,14 +120,11 @@ void check_engine(const Experiment& experiment) {
     refuse(experiment.jitter.deviation > 0, "jitter", "replay or flow");
 }
 
-}  // namespace
-
-Simulation simulate(const Experiment& experiment) {
-    check_engine(experiment);
+Simulation simulate_checked(const Experiment& experiment) {
     const Clock::time_point begin = Clock::now();
     if (searches_plan(experiment)) {
         SearchedPlan searched = with_searched_plan(experiment);
-        Simulation s = simulate(searched.experiment);
+        Simulation s = simulate_checked(searched.experiment);
         s.found = std::move(searched.found);
         s.wall_s = seconds_since(begin);
         return s;
@@ -136,12 +135,23 @@ Simulation simulate(const Experiment& experiment) {
     const bool fold = may_fold(experiment);
     s.lowered = lowered(experiment, s, fold);
     s.prices = sim::price(s.lowered.program, *shared_calibration(experiment.calibration),
-                          *shared_collectives(experiment.cluster.node.collectives), experiment.cluster);
+                          *collectives_of(experiment), experiment.cluster);
     const Clock::time_point engine = Clock::now();
     run_engine(experiment, s, fold);
     s.engine_s = seconds_since(engine);
     s.wall_s = seconds_since(begin);
     return s;
+}
+
+}  // namespace
+
+Simulation simulate(const Experiment& experiment) {
+    check_engine(experiment);
+    try {
+        return simulate_checked(experiment);
+    } catch (const InputError& error) {
+        throw at_forced_key(experiment, error);
+    }
 }
 
 std::optional<sim::StepWindow> step_window(const parallel::Lowered& lowered, const sim::Timeline& timeline) {

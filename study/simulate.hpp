@@ -25,7 +25,7 @@ struct Simulation {
     parallel::Lowered lowered;
     sim::Prices prices;
     sim::Timeline timeline;
-    std::optional<FlowRecord> flow;  ///< of the engine flow
+    std::optional<FlowRecord> flow;  ///< of the engine flow; of replay by study/replay_links.hpp
     std::string unfolded;  ///< why every rank was simulated although folding was asked for, or empty
     std::string found;     ///< what a search over the plan found (study/plan_search.hpp)
     double engine_s = 0;   ///< wall-clock of the engine alone

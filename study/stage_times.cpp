@@ -7,6 +7,7 @@
 #include "parallel/pipeline_shape.hpp"
 #include "schedules/schedule.hpp"
 #include "sim/cost/price.hpp"
+#include "study/collective_choice.hpp"
 #include "study/shared_inputs.hpp"
 
 namespace orrery::study {
@@ -41,7 +42,7 @@ StageTimes stage_times(const Experiment& experiment) {
     const std::shared_ptr<const models::Software> software = shared_software(probe.plan.software);
     const parallel::Lowered lowered = parallel::lower(model, probe.plan, *software, schedule, {true, false});
     const sim::Prices prices = sim::price(lowered.program, *shared_calibration(probe.calibration),
-                                          *shared_collectives(probe.cluster.node.collectives), probe.cluster);
+                                          *collectives_of(probe), probe.cluster);
 
     const std::int32_t middle = probe.plan.parallel.pp / 2;
     StageTimes times;

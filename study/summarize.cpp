@@ -9,6 +9,7 @@
 #include "sim/cost/gemm_cost.hpp"
 #include "sim/metrics/memory.hpp"
 #include "sim/metrics/metrics.hpp"
+#include "study/collective_choice.hpp"
 #include "study/expert_result.hpp"
 #include "study/flops.hpp"
 #include "study/moe_table.hpp"
@@ -130,6 +131,8 @@ std::vector<report::NamedText> plan_lines(const Experiment& e) {
     if (!e.plan.layer_offload.empty()) {
         lines.emplace_back("offload", counted(e.plan.layer_offload, target_name) + " (layers)");
     }
+    if (std::string forced = describe(e.collectives); !forced.empty())
+        lines.emplace_back("collectives", std::move(forced));
     lines.emplace_back("software", e.plan.software);
     return lines;
 }
@@ -285,6 +288,10 @@ report::Result summarize(const Experiment& experiment, const Simulation& simulat
         result.goodput = goodput_of(*experiment.reliability, result, simulation.model.parameters(),
                                     experiment.plan.training.precision, experiment.cluster.nodes);
     if (simulation.flow) result.network = network_result(program, *simulation.flow, result.step_time_s);
+    if (auto uses = collective_uses(experiment, simulation); !uses.empty()) {
+        if (!result.network) result.network.emplace();
+        result.network->collectives = std::move(uses);
+    }
     return result;
 }
 

@@ -1,6 +1,7 @@
 #include "parallel/data/data_parallel.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace orrery::parallel {
 
@@ -49,10 +50,12 @@ TaskId DataParallel::optimizer_step(double parameters, std::span<const TaskId> a
               norm_label, after, s.optimizer_host_sync ? kHostWaits : 0);
     Kernel host{.kind = KernelKind::host_only};
     host.host_operations = s.host.step;
-    return c.compute(
+    const TaskId updated = c.compute(
         {host, pass_over(MemoryFamily::optimizer, (s.optimizer_bytes_per_parameter - checks) * parameters,
                          s.optimizer_kernels / 2.0)},
         c.label(Phase::optimizer, "optimizer"));
+    c.rank.mean({.effect = Effect::update});
+    return updated;
 }
 
 TaskId DataParallel::tied_embedding_reduce(TaskId after, double shards) {
@@ -64,9 +67,45 @@ TaskId DataParallel::tied_embedding_reduce(TaskId after, double shards) {
     const Collective work{CollectiveKind::all_reduce, c.reduction_element() * parameters,
                           c.interner.group(c.counterparts(holders)), c.software.host.collective};
     const StreamId stream = c.rank.stream(StreamKind::dp, -1, c.asynchronous ? kTiedStream : 0);
-    return c.rank.add_operation(stream, c.interner.work(work), c.rank.slot({RoleKind::tied_embedding}),
-                                c.label(Phase::gradient_reduce, "tied embedding gradient"),
-                                {after, c.last_compute});
+    const TaskId reduced = c.rank.add_operation(
+        stream, c.interner.work(work), c.rank.slot({RoleKind::tied_embedding}),
+        c.label(Phase::gradient_reduce, "tied embedding gradient"), {after, c.last_compute});
+    c.rank.mean({.effect = Effect::reduce_table});
+    return reduced;
+}
+
+namespace {
+
+/// Of the operator, on a tensor-parallel rank: has each rank a summand of its weights' gradient?
+bool gradient_is_partial(const models::Operator& op, bool sequence_parallel) {
+    if (op.kind == models::OperatorKind::head_norm) return true;
+    return sequence_parallel && op.split == models::Split::replicated && op.parameters() > 0;
+}
+
+}  // namespace
+
+TaskId DataParallel::partial_gradient_reduce(std::span<const TaskId> after, double shards) {
+    RankContext& c = context_;
+    if (c.plan.parallel.tp == 1) return {};
+    double parameters = 0;
+    Meaning meaning{.effect = Effect::reduce_partial};
+    for (const int node : c.nodes) {
+        const std::vector<models::Operator>& operators = c.model.layer(node).operators;
+        for (int op = 0; op < static_cast<int>(operators.size()); ++op) {
+            const models::Operator& it = operators[static_cast<std::size_t>(op)];
+            if (!gradient_is_partial(it, c.shapes.front().sequence_parallel)) continue;
+            parameters += it.parameters();
+            meaning.operators.emplace_back(node, op);
+        }
+    }
+    if (parameters == 0) return {};
+    const TaskId reduced =
+        c.collective(StreamKind::tp, {RoleKind::tp}, CollectiveKind::all_reduce,
+                     c.reduction_element() * parameters / shards, c.tp_group(),
+                     c.label(Phase::gradient_reduce, "gradients of undivided weights"), c.last_compute);
+    for (const TaskId task : after) c.rank.depend(task);
+    c.rank.mean(std::move(meaning));
+    return reduced;
 }
 
 std::unique_ptr<DataParallel> make_data_parallel(RankContext& context) {

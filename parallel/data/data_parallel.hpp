@@ -19,7 +19,8 @@ namespace orrery::parallel {
 struct Moment {
     int node = 0;
     int micro_batch = 0;
-    int stage = 0;                ///< virtual stage
+    int stage = 0;  ///< virtual stage
+    int slice = 0;
     bool first_use = false;       ///< first forward of this node in the step
     bool last_backward = false;   ///< no later backward of this node in the step: its gradients are complete
     bool last_of_action = false;  ///< no further node of this action on this device
@@ -51,6 +52,12 @@ class DataParallel {
     /// where this device holds no copy or the only one. Without a flush it runs beside the updates, on a
     /// stream of its own: a gradient from another stage is as old as the schedule makes it anyway.
     sim::TaskId tied_embedding_reduce(sim::TaskId after, double shards);
+    /// All-reduce over the tensor-parallel group of the gradients that each of its ranks has computed from
+    /// its own tokens or heads alone: under sequence parallelism those of norms, positions and other weights
+    /// that all ranks hold whole (Korthikanti et al. 2022, section 4.2.2; Megatron-LM's
+    /// finalize_model_grads), and always those of the norms of queries and keys. `shards`-th part of them,
+    /// behind `after`; none where there is none.
+    sim::TaskId partial_gradient_reduce(std::span<const sim::TaskId> after, double shards);
     /// Static memory of `parameters` weights (in as many versions as the schedule keeps) with gradients
     /// divided by `gradient_shards` and states by `state_shards`.
     void hold(double parameters, double parameter_shards, double gradient_shards, double state_shards);

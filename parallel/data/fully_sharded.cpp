@@ -1,11 +1,13 @@
 // parallel/data/fully_sharded.cpp
 //
 // Fully sharded data parallelism: ZeRO-3 (Rajbhandari et al. 2020) as PyTorch FSDP runs it (Zhao et al.
-// 2023). A unit is one block; the embedding, the head and the final norm form the root unit, gathered first
-// and kept to the end of backward. Every micro-batch gathers a block before its forward, frees it after (full
-// sharding), gathers it again before its backward, and reduce-scatters its gradient after. Gathers run ahead
-// by `prefetch` units; gathers and reductions share one stream, as one communicator does. Copies between a
-// unit's one buffer and its parameters or gradients run where the software has them (models/software.hpp).
+// 2023). A unit is one block; what of a stage is no block (the embedding, the head and the final norm) forms
+// a root unit, gathered first and kept to the end of the stage's backward. Where a device holds both ends of
+// the model and they share the embedding's weights, both are one unit. Every micro-batch gathers a block
+// before its forward, frees it after (full sharding), gathers it again before its backward, and
+// reduce-scatters its gradient after. Gathers run ahead by `prefetch` units; gathers and reductions share one
+// stream, as one communicator does. Copies between a unit's one buffer and its parameters or gradients run
+// where the software has them (models/software.hpp).
 //   gradients (SHARD_GRAD_OP): blocks stay gathered from forward to backward.
 //   hybrid: gathers and reduce-scatters inside groups of `sharding_group`, then an all-reduce across the
 //   groups.
@@ -14,6 +16,7 @@
 #include <map>
 #include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "parallel/data/data_parallel.hpp"
@@ -34,10 +37,7 @@ class FullySharded : public DataParallel {
     void begin() override {
         const double shards = static_cast<double>(inner_.size());
         hold(context_.device_parameters(), shards, shards, shards);
-        root_parameters_ = 0;
-        for (int node : context_.nodes) {
-            if (is_root(node)) root_parameters_ += context_.parameters_of(node);
-        }
+        find_roots();
         // FSDP keeps fp32 shards and casts them: the weight itself is only the gathered copy.
         auto& held = context_.rank.program.static_bytes;
         held[static_cast<std::size_t>(MemoryKind::parameters)] = 0;
@@ -67,29 +67,39 @@ class FullySharded : public DataParallel {
     }
 
     void after_backward(const Moment& moment) override {
+        const WeightSet complete{moment.node, WeightSet::Extent::all, moment.micro_batch, moment.slice};
         if (is_root(moment.node)) {
-            if (moment.node != first_root()) return;
-            reduce(root_parameters_, moment, "root gradient reduction");
-            free_root();
+            after_root_backward(moment, complete);
             return;
         }
         free(moment.node);
         finished();
-        reduce(context_.parameters_of(moment.node), moment, "gradient reduction");
+        reduce(context_.parameters_of(moment.node), moment, "gradient reduction", {complete});
     }
 
     void finish() override {
         while (!resident_.empty()) free(resident_.begin()->first);
-        free_root();
+        for (Root& root : roots_) free_root(root);
         const double shards = static_cast<double>(inner_.size());
         std::vector<TaskId> reduced = {last_reduce_};
         add_replicas(shards, reduced);
         const bool tied_elsewhere = reduced.size() == 1;
         if (tied_elsewhere) reduced.push_back(tied_embedding_reduce(last_reduce_, shards));
+        reduced.push_back(partial_gradient_reduce(reduced, shards));
         optimizer_step(context_.device_parameters() / shards, reduced);
     }
 
   private:
+    /// What of a stage is no block, as one unit.
+    struct Root {
+        std::vector<int> nodes;
+        double parameters = 0;
+        TaskId gathered;
+        std::vector<WeightSet> gradients;  ///< complete and not yet reduced
+    };
+    /// Its number among units: blocks have their nodes'.
+    [[nodiscard]] int unit_of(const Root& root) const { return -1 - static_cast<int>(&root - roots_.data()); }
+
     /// Stages that another pipeline device holds too: the sum of both devices' gradients, shard by shard.
     void add_replicas(double shards, std::vector<TaskId>& reduced) {
         RankContext& c = context_;
@@ -103,6 +113,7 @@ class FullySharded : public DataParallel {
                 StreamKind::dp, {RoleKind::replica, static_cast<int>(stage)}, CollectiveKind::all_reduce,
                 c.reduction_element() * parameters / shards, c.counterparts(holders),
                 c.label(Phase::gradient_reduce, "gradients of replicas"), last_reduce_, c.last_compute));
+            c.rank.mean({.effect = Effect::reduce_gradients, .weights = weights_of(c.stage_layers[stage])});
         }
     }
 
@@ -110,33 +121,77 @@ class FullySharded : public DataParallel {
         return context_.model.layer(node).kind != models::LayerKind::block;
     }
 
-    /// The part of the root unit whose backward comes last: the embedding, or the head where that is
-    /// elsewhere.
-    [[nodiscard]] int first_root() const {
-        const auto it = std::find_if(context_.nodes.begin(), context_.nodes.end(),
-                                     [this](int node) { return is_root(node); });
-        return it == context_.nodes.end() ? -1 : *it;
+    void find_roots() {
+        const RankContext& c = context_;
+        for (std::size_t stage = 0; stage < c.stage_layers.size(); ++stage) {
+            const std::vector<int>& holders = c.graph.holders(static_cast<int>(stage));
+            const bool here = std::find(holders.begin(), holders.end(), c.device) != holders.end();
+            if (!here) continue;
+            std::vector<int> nodes;
+            for (const int node : c.stage_layers[stage])
+                if (is_root(node)) nodes.push_back(node);
+            if (nodes.empty()) continue;
+            // What the table's two uses compute with is gathered together.
+            const bool joined =
+                !roots_.empty() && roots_.front().nodes.front() == 0 && c.embedding_is_shared();
+            if (!joined) roots_.emplace_back();
+            Root& root = joined ? roots_.front() : roots_.back();
+            root_of_[static_cast<int>(stage)] = joined ? 0 : roots_.size() - 1;
+            for (const int node : nodes) root.parameters += c.parameters_of(node);
+            root.nodes.insert(root.nodes.end(), nodes.begin(), nodes.end());
+        }
+    }
+
+    Root& root_of(const Moment& moment) { return roots_[root_of_.at(moment.stage)]; }
+
+    /// Once all of the stage's part of the root has its gradient, that is reduced and the root given back.
+    void after_root_backward(const Moment& moment, const WeightSet& complete) {
+        const RankContext& c = context_;
+        Root& root = root_of(moment);
+        const std::vector<int>& stage = c.stage_layers[static_cast<std::size_t>(moment.stage)];
+        root.gradients.push_back(complete);
+        if (moment.node != *std::find_if(stage.begin(), stage.end(), [this](int n) { return is_root(n); }))
+            return;
+        double parameters = 0;
+        for (const int node : stage)
+            if (is_root(node)) parameters += c.parameters_of(node);
+        // The head's gradient of the table, where the embedding is another stage of this device.
+        if (c.embedding_is_shared() && root.nodes.front() == 0 && stage.front() != 0) {
+            parameters +=
+                models::local_parameters(c.model.types[0].operators[0], c.plan.parallel.tp, c.software);
+            root.gradients.push_back({0, WeightSet::Extent::table, moment.micro_batch, moment.slice});
+        }
+        reduce(parameters, moment, "root gradient reduction", std::exchange(root.gradients, {}));
+        free_root(root);
     }
 
     /// The gather that the node's compute needs, issued now unless it is already resident.
     TaskId gathered(const Moment& moment, bool backward) {
         if (is_root(moment.node)) {
-            if (root_gather_) return root_gather_;
-            root_gather_ = gather(root_parameters_, moment, backward);
-            return root_gather_;
+            Root& root = root_of(moment);
+            if (!root.gathered)
+                root.gathered = gather(root.parameters, weights_of(root.nodes), moment, backward);
+            return root.gathered;
         }
         const auto it = resident_.find(moment.node);
         if (it != resident_.end()) return it->second;
-        return resident_[moment.node] = gather(context_.parameters_of(moment.node), moment, backward);
+        return resident_[moment.node] =
+                   gather(context_.parameters_of(moment.node), {{moment.node}}, moment, backward);
+    }
+
+    static std::vector<WeightSet> weights_of(const std::vector<int>& nodes) {
+        std::vector<WeightSet> sets;
+        for (const int node : nodes) sets.push_back({node});
+        return sets;
     }
 
     /// The gathered buffer copied into the unit's parameters, on the compute stream, where the software does
     /// so.
     TaskId unpacked(TaskId gather, const Moment& moment, Phase phase) {
         RankContext& c = context_;
-        const int unit = is_root(moment.node) ? -1 : moment.node;
+        const int unit = is_root(moment.node) ? unit_of(root_of(moment)) : moment.node;
         if (!gather || !c.software.unit_copy_out || !unpacked_.insert(unit).second) return gather;
-        const double parameters = unit < 0 ? root_parameters_ : c.parameters_of(moment.node);
+        const double parameters = unit < 0 ? root_of(moment).parameters : c.parameters_of(moment.node);
         c.compute({pass_over(MemoryFamily::elementwise, 2.0 * c.element() * parameters,
                              c.software.host.per_kernel_forward)},
                   c.label(phase, "copy out gathered", moment.micro_batch, moment.node),
@@ -155,7 +210,7 @@ class FullySharded : public DataParallel {
                   c.label(Phase::backward, "copy gradients", moment.micro_batch, moment.node));
     }
 
-    TaskId gather(double parameters, const Moment& moment, bool backward) {
+    TaskId gather(double parameters, std::vector<WeightSet> weights, const Moment& moment, bool backward) {
         if (inner_.size() == 1) return {};
         RankContext& c = context_;
         const double shard = parameters / static_cast<double>(inner_.size());
@@ -175,11 +230,13 @@ class FullySharded : public DataParallel {
             label, {limit});
         const TaskId task = c.collective(StreamKind::dp, role(), CollectiveKind::all_gather,
                                          element * parameters, inner_, label, cast);
+        c.rank.mean({.effect = Effect::gather_weights, .weights = std::move(weights)});
         c.rank.memory(cast, MemoryKind::parameters, element * parameters);
         return task;
     }
 
-    void reduce(double parameters, const Moment& moment, const std::string& name) {
+    void reduce(double parameters, const Moment& moment, const std::string& name,
+                const std::vector<WeightSet>& weights) {
         RankContext& c = context_;
         if (inner_.size() == 1 && !hybrid_) return;
         const double element = c.reduction_element();
@@ -205,10 +262,12 @@ class FullySharded : public DataParallel {
         c.rank.memory(task, MemoryKind::gradients, element * parameters);
         task = c.collective(StreamKind::dp, role(), CollectiveKind::reduce_scatter, element * parameters,
                             inner_, label, task);
+        c.rank.mean({.effect = Effect::reduce_gradients, .weights = weights});
         if (hybrid_) {
             task = c.collective(StreamKind::dp, {RoleKind::dp_outer}, CollectiveKind::all_reduce,
                                 element * parameters / static_cast<double>(inner_.size()), c.dp_outer_group(),
                                 label, task);
+            c.rank.mean({.effect = Effect::reduce_shares, .weights = weights});
         }
         // The shard is added to the fp32 gradient of earlier micro-batches.
         const double shard = parameters / static_cast<double>(inner_.size());
@@ -217,6 +276,7 @@ class FullySharded : public DataParallel {
             c.interner.work(KernelSequence{{pass_over(MemoryFamily::elementwise, (element + 8) * shard,
                                                       c.software.host.per_kernel_backward, true)}}),
             label, {task});
+        c.rank.mean({.effect = Effect::add_shares, .weights = weights});
         c.rank.memory(last_reduce_, MemoryKind::gradients, -element * parameters);
     }
 
@@ -227,15 +287,17 @@ class FullySharded : public DataParallel {
         unpacked_.erase(node);
         if (resident_.erase(node) == 0 || inner_.size() == 1) return;
         context_.rank.memory(context_.last_compute, MemoryKind::parameters,
-                             -context_.element() * context_.parameters_of(node));
+                             -context_.element() * context_.parameters_of(node),
+                             {.what = Freed::What::weights, .weights = {{node}}});
     }
 
-    void free_root() {
-        if (!root_gather_) return;
-        root_gather_ = {};
-        unpacked_.erase(-1);
+    void free_root(Root& root) {
+        if (!root.gathered) return;
+        root.gathered = {};
+        unpacked_.erase(unit_of(root));
         context_.rank.memory(context_.last_compute, MemoryKind::parameters,
-                             -context_.element() * root_parameters_);
+                             -context_.element() * root.parameters,
+                             {.what = Freed::What::weights, .weights = weights_of(root.nodes)});
     }
 
     [[nodiscard]] Role role() const { return {hybrid_ ? RoleKind::dp_inner : RoleKind::dp}; }
@@ -243,11 +305,11 @@ class FullySharded : public DataParallel {
     DataSharding sharding_;
     bool hybrid_;
     std::vector<std::uint32_t> inner_;
-    double root_parameters_ = 0;
-    TaskId root_gather_;
-    std::map<int, TaskId> resident_;  ///< node -> its gather
-    std::set<int> unpacked_;          ///< units copied out since they were gathered; -1: the root
-    std::deque<TaskId> done_;         ///< last compute task of each unit, in order
+    std::vector<Root> roots_;
+    std::map<int, std::size_t> root_of_;  ///< [stage with a part of one]
+    std::map<int, TaskId> resident_;      ///< node -> its gather
+    std::set<int> unpacked_;              ///< units copied out since they were gathered: nodes, roots below 0
+    std::deque<TaskId> done_;             ///< last compute task of each unit, in order
     TaskId last_reduce_;
 };
 

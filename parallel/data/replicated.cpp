@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <compare>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "parallel/data/data_parallel.hpp"
@@ -31,7 +32,9 @@ struct Part {
     const char* name = "gradient reduction";
     int channel = 0;  ///< of its dp stream
     double parameters = 0;
+    std::vector<WeightSet> weights = {};
     double pending = 0;  ///< parameters whose gradients are complete and not yet reduced
+    std::vector<WeightSet> pending_weights = {};
     TaskId last_reduce;
     TaskId gathered;
 
@@ -63,7 +66,7 @@ class Replicated : public DataParallel {
             hold(part.parameters, 1, 1, zero_ ? part.degree() : 1);
             // Both holders of a stage come to it at different times, but gather its parameters together.
             if (key.stage == kOwn || !gathers_in_forward(part)) continue;
-            part.gathered = gather(part, part.parameters, label_of_gather(-1, -1), shared);
+            part.gathered = gather(part, part.parameters, part.weights, label_of_gather(-1, -1), shared);
             if (key.stage == kShared) shared = part.gathered;
         }
     }
@@ -84,6 +87,9 @@ class Replicated : public DataParallel {
         const double experts = expert_part(moment.node);
         Part& dense = part_of(moment, false);
         if (shared_ > 0 && is_end(moment.node)) complete_shared(dense, moment.node);
+        const bool apart = shared_ > 0 && moment.node == 0;
+        dense.pending_weights.push_back(
+            {moment.node, apart ? WeightSet::Extent::without_table : WeightSet::Extent::all});
         add(dense, context_.parameters_of(moment.node) - experts);
         if (experts > 0) add(part_of(moment, true), experts);
     }
@@ -100,10 +106,11 @@ class Replicated : public DataParallel {
             const TaskId tied = tied_embedding_reduce(own->second.last_reduce, 1);
             if (!context_.asynchronous) reduced.push_back(tied);
         }
+        reduced.push_back(partial_gradient_reduce(reduced, 1));
         const TaskId done = optimizer_step(updated, reduced);
         for (auto& [key, part] : parts_) {
             if (zero_ && !gathers_in_forward(part))
-                gather(part, part.parameters, label_of_gather(-1, -1), done);
+                gather(part, part.parameters, part.weights, label_of_gather(-1, -1), done);
         }
     }
 
@@ -123,6 +130,8 @@ class Replicated : public DataParallel {
                 experts += expert_part(node);
             }
             add_part(static_cast<int>(stage), holders, false, all - experts);
+            Part& dense = parts_.at({holders.size() == 1 ? kOwn : static_cast<int>(stage), false});
+            for (const int node : c.stage_layers[stage]) dense.weights.push_back({node});
             if (experts > 0) add_part(static_cast<int>(stage), holders, true, experts);
         }
         const bool both_ends = !c.nodes.empty() && c.nodes.front() == 0 && is_end(c.nodes.back());
@@ -130,11 +139,14 @@ class Replicated : public DataParallel {
         shared_ = models::local_parameters(c.model.types[0].operators[0], c.plan.parallel.tp, c.software);
         if (parts_.contains({kOwn, false})) return;
         parts_.at({0, false}).parameters -= shared_;
+        for (WeightSet& set : parts_.at({0, false}).weights)
+            if (set.node == 0) set.extent = WeightSet::Extent::without_table;
         Part& shared = parts_[{kShared, false}];
         shared.role = {RoleKind::replica_dp, static_cast<int>(c.stage_layers.size())};
         shared.ranks = c.dp_group_of(c.embedding_holders());
         shared.channel = 1 + static_cast<int>(c.stage_layers.size());
         shared.parameters = shared_;
+        shared.weights.push_back({0, WeightSet::Extent::table});
     }
 
     void add_part(int stage, const std::vector<int>& holders, bool experts, double parameters) {
@@ -162,7 +174,9 @@ class Replicated : public DataParallel {
         shared_half_ = !shared_half_;
         if (shared_half_) return;
         const auto apart = parts_.find({kShared, false});
-        (apart != parts_.end() ? apart->second : part).pending += shared_;
+        Part& whole = apart != parts_.end() ? apart->second : part;
+        whole.pending += shared_;
+        whole.pending_weights.push_back({0, WeightSet::Extent::table});
     }
 
     Part& part_of(const Moment& moment, bool experts) {
@@ -188,7 +202,8 @@ class Replicated : public DataParallel {
     TaskId arrived(const Moment& moment, bool experts, double parameters) {
         const Part& part = part_of(moment, experts);
         if (part.gathered) return part.gathered;
-        return gather(part, parameters, label_of_gather(moment.micro_batch, moment.node), {});
+        return gather(part, parameters, {{moment.node}}, label_of_gather(moment.micro_batch, moment.node),
+                      {});
     }
 
     TaskId operation(const Part& part, CollectiveKind kind, double bytes, const TaskLabel& label,
@@ -199,9 +214,13 @@ class Replicated : public DataParallel {
                                            {after});
     }
 
-    TaskId gather(const Part& part, double parameters, const TaskLabel& label, TaskId after) {
+    TaskId gather(const Part& part, double parameters, std::vector<WeightSet> weights, const TaskLabel& label,
+                  TaskId after) {
         if (parameters <= 0 || part.ranks.size() == 1) return {};
-        return operation(part, CollectiveKind::all_gather, context_.element() * parameters, label, after);
+        const TaskId task =
+            operation(part, CollectiveKind::all_gather, context_.element() * parameters, label, after);
+        context_.rank.mean({.effect = Effect::gather_weights, .weights = std::move(weights)});
+        return task;
     }
 
     void add(Part& part, double parameters) {
@@ -213,10 +232,12 @@ class Replicated : public DataParallel {
     void reduce(Part& part) {
         const double bytes = part.pending * context_.reduction_element();
         part.pending = 0;
+        std::vector<WeightSet> weights = std::exchange(part.pending_weights, {});
         if (bytes <= 0 || part.ranks.size() == 1) return;
         part.last_reduce =
             operation(part, zero_ ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce, bytes,
                       context_.label(Phase::gradient_reduce, part.name), context_.last_compute);
+        context_.rank.mean({.effect = Effect::reduce_gradients, .weights = std::move(weights)});
     }
 
     bool apart_;

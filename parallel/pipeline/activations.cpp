@@ -17,12 +17,19 @@ double Activations::saved(int node, int micro_batch, int slice) {
 }
 
 double Activations::kept(int node, int micro_batch, int slice, bool stage_recomputed, bool begins_the_stage) {
-    const bool drops = stage_recomputed || recomputed(node);
-    if (!drops) return saved(node, micro_batch, slice);
-    const bool begins = stage_recomputed ? begins_the_stage : policy(node).unit_begin == node;
-    const bool cached = slice + 1 < c_.slices();
-    const double bytes = cached ? keys_and_values(node, slice) : 0;
-    return begins ? bytes + input_bytes(node, slice) : bytes;
+    const Kept what = what_is_kept(node, slice, stage_recomputed, begins_the_stage);
+    if (what.all) return saved(node, micro_batch, slice);
+    const double bytes = what.keys_and_values ? keys_and_values(node, slice) : 0;
+    return what.input ? bytes + input_bytes(node, slice) : bytes;
+}
+
+Kept Activations::what_is_kept(int node, int slice, bool stage_recomputed, bool begins_the_stage) const {
+    return {.node = node,
+            .slice = slice,
+            .all = !stage_recomputed && !recomputed(node),
+            .input = stage_recomputed ? begins_the_stage : policy(node).unit_begin == node,
+            .keys_and_values = slice + 1 < c_.slices(),
+            .selective = selective(node)};
 }
 
 double Activations::keys_and_values(int node, int slice) const {

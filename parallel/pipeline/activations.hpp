@@ -29,6 +29,8 @@ class Activations {
     /// `stage_recomputed`: the schedule runs the whole stage's forward again, and only what comes to it from
     /// other stages or as data stays: `begins_the_stage` where the node reads them.
     double kept(int node, int micro_batch, int slice, bool stage_recomputed, bool begins_the_stage);
+    /// The same by tensors, of no micro-batch in particular.
+    [[nodiscard]] Kept what_is_kept(int node, int slice, bool stage_recomputed, bool begins_the_stage) const;
     /// Keys and values of the slice.
     [[nodiscard]] double keys_and_values(int node, int slice) const;
     /// The input of a layer, as it is kept for a recomputation.

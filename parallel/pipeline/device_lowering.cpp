@@ -136,6 +136,17 @@ class DeviceLowering {
         hand_on_sends();
     }
 
+    /// Token slices of one micro-batch: the later reads the earlier's keys in every layer, and may not
+    /// overtake it.
+    [[nodiscard]] bool follow_each_other(std::size_t begin, std::size_t end) const {
+        for (std::size_t i = begin + 1; i < end; ++i) {
+            const Action& a = order_[i - 1];
+            const Action& b = order_[i];
+            if (a.micro_batch == b.micro_batch && a.stage == b.stage && a.slice != b.slice) return true;
+        }
+        return false;
+    }
+
     void lower_unit(std::size_t begin, std::size_t end) {
         for (std::size_t i = begin; i < end; ++i) prepare(i);
         std::vector<std::uint32_t> bounds = {static_cast<std::uint32_t>(c_.rank.program.size())};
@@ -148,7 +159,7 @@ class DeviceLowering {
             for (const TaskId task : runs_.take_pending()) ends.push_back(task);
             ends.push_back(c_.last_compute);
         }
-        c_.rank.overlap(std::move(bounds));
+        if (!follow_each_other(begin, end)) c_.rank.overlap(std::move(bounds));
         for (std::size_t i = begin; i < end; ++i) messages_.send(i, ends);
         for (const TaskId task : ends) runs_.gate(task);
         hand_on_sends();
@@ -207,7 +218,8 @@ class DeviceLowering {
     }
 
     [[nodiscard]] Moment moment_of(const Action& action, int node) const {
-        return {.node = node, .micro_batch = action.micro_batch, .stage = action.stage};
+        return {
+            .node = node, .micro_batch = action.micro_batch, .stage = action.stage, .slice = action.slice};
     }
 
     /// Does the node read what comes from other stages, or data?
@@ -224,6 +236,14 @@ class DeviceLowering {
                                  dropped && begins_stage(action, node));
     }
 
+    [[nodiscard]] Kept kept_of(const Action& action, int node) const {
+        const bool dropped = stage_recomputed_.contains(parcel_of(action));
+        Kept kept =
+            activations_.what_is_kept(node, action.slice, dropped, dropped && begins_stage(action, node));
+        kept.micro_batch = action.micro_batch;
+        return kept;
+    }
+
     void forward(const Action& action) {
         const std::vector<int>& nodes = nodes_of(action);
         for (const int node : nodes) {
@@ -233,6 +253,7 @@ class DeviceLowering {
             if (const TaskId gone = offload_.room_for(parcel_of(action, node))) runs_.gate(gone);
             run_layer(action, moment, Pass::forward, Phase::forward);
             c_.rank.memory(c_.last_compute, MemoryKind::activations, kept(action, node));
+            c_.rank.keep(c_.last_compute, kept_of(action, node));
             offload_.send_away(parcel_of(action, node), c_.last_compute);
             data_->after_forward(moment);
         }
@@ -312,7 +333,11 @@ class DeviceLowering {
             bytes += it->second;
             brought_back_.erase(it);
         }
-        c_.rank.memory(c_.last_compute, MemoryKind::activations, -bytes);
+        c_.rank.memory(c_.last_compute, MemoryKind::activations, -bytes,
+                       {.what = Freed::What::activations,
+                        .node = node,
+                        .micro_batch = action.micro_batch,
+                        .slice = action.slice});
     }
 
     RankContext& c_;

@@ -10,7 +10,8 @@
 // Overlapped units (actions with the same `overlap`: DualPipe's F&B, Megatron's combined 1F1B, Chimera's
 // doubled forward) start when the inputs of both are there and hand on the results of both when both have
 // ended. Between, their tasks alternate on the compute stream wherever one of them would wait for a
-// communication: RankBuilder::overlap.
+// communication: RankBuilder::overlap. Token slices of one micro-batch do not alternate: the later reads the
+// earlier's keys.
 //
 // Without a flush (PipeDream) the weights are updated after each micro-batch, or after each batch, by whoever
 // has completed its gradients, and the next forward goes on.

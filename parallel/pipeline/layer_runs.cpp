@@ -9,6 +9,7 @@ void LayerRuns::run(int node, int draw, Pass pass, int slice, bool selective, co
         switch (step.kind) {
             case Step::Kind::kernel:
                 compute(step.work, label, step.gated);
+                mean(step, pass, label);
                 break;
             case Step::Kind::collective: {
                 TaskLabel named = label;
@@ -19,6 +20,7 @@ void LayerRuns::run(int node, int draw, Pass pass, int slice, bool selective, co
                 outstanding_[stream] =
                     c_.rank.add_operation(c_.rank.stream(stream), step.work, c_.rank.slot({step.role}), named,
                                           {c_.last_compute}, waits ? kHostWaits : std::uint8_t{0});
+                mean(step, pass, label);
                 break;
             }
             case Step::Kind::wait:
@@ -27,6 +29,17 @@ void LayerRuns::run(int node, int draw, Pass pass, int slice, bool selective, co
                 break;
         }
     }
+}
+
+void LayerRuns::mean(const PreparedStep& step, Pass pass, const TaskLabel& label) {
+    if (!c_.rank.records_meaning) return;
+    c_.rank.mean({.effect = Effect::layer,
+                  .node = label.layer,
+                  .micro_batch = label.micro_batch,
+                  .slice = label.slice,
+                  .pass = pass,
+                  .again = label.phase == Phase::recompute,
+                  .parts = step.parts});
 }
 
 void LayerRuns::host(double operations, const TaskLabel& label) {

@@ -32,6 +32,7 @@ class LayerRuns {
 
   private:
     void compute(sim::WorkId work, const sim::TaskLabel& label, bool gated);
+    void mean(const PreparedStep& step, Pass pass, const sim::TaskLabel& label);
 
     RankContext& c_;
     PreparedLayers prepared_;

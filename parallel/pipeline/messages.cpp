@@ -31,7 +31,21 @@ TaskId Messages::transfer(Place place, bool sending) {
     const StreamId stream =
         c_.rank.stream(sending ? StreamKind::pp_send : StreamKind::pp_recv, peer, channel.index);
     const Role role{RoleKind::pipeline, channel.from, channel.to, channel.index};
-    return c_.rank.add_operation(stream, c_.interner.work(work), c_.rank.slot(role), label, {});
+    const TaskId task = c_.rank.add_operation(stream, c_.interner.work(work), c_.rank.slot(role), label, {});
+    if (c_.rank.records_meaning)
+        c_.rank.mean({.effect = sending ? Effect::send : Effect::receive, .handovers = {handover(place)}});
+    return task;
+}
+
+Handover Messages::handover(Place place) const {
+    const Message& message = transfers_.message(place);
+    const auto [upper, lower] = std::minmax(message.from_stage, message.to_stage);
+    return {.from_stage = message.from_stage,
+            .to_stage = message.to_stage,
+            .micro_batch = message.micro_batch,
+            .slice = message.slice,
+            .gradients = transfers_.channel(place.channel).index % 2 == 1,
+            .nodes = c_.tensors.between(upper, lower)};
 }
 
 void Messages::post_receives(std::size_t position) {
@@ -49,6 +63,7 @@ std::vector<TaskId> Messages::receive(std::size_t position) {
     for (const Place place : transfers_.awaited(c_.device, position)) {
         const Message& message = transfers_.message(place);
         taken_up_.push_back(bytes_of(message));
+        if (c_.rank.records_meaning) handed_over_.push_back(handover(place));
         tasks.push_back(gather_scattered(received_[place.channel].at(place.number), place));
     }
     return tasks;
@@ -61,6 +76,7 @@ void Messages::wait_for(const std::vector<TaskId>& received, const TaskLabel& la
         c_.rank.add(c_.rank.stream(StreamKind::compute), c_.interner.work(KernelSequence{{calls}}), label, {},
                     blocks ? kHostWaits : 0);
     for (const TaskId task : received) c_.rank.depend(task);
+    c_.rank.mean({.effect = Effect::take_up, .handovers = std::exchange(handed_over_, {})});
     // What arrived is now the action's input: where it is kept, it counts among the activations.
     for (const double bytes : std::exchange(taken_up_, {}))
         c_.rank.memory(c_.last_compute, MemoryKind::communication_buffers, -bytes);
@@ -73,9 +89,12 @@ TaskId Messages::gather_scattered(TaskId task, Place place) {
     const Message& message = transfers_.message(place);
     const bool forward = transfers_.channel(place.channel).index % 2 == 0;
     const double full = bytes_of(message) * c_.plan.parallel.tp;
-    return c_.collective(
+    const TaskId gathered = c_.collective(
         StreamKind::tp, {RoleKind::tp}, CollectiveKind::all_gather, full, c_.tp_group(),
         c_.label(forward ? Phase::forward : Phase::backward, "gather received", message.micro_batch), task);
+    if (c_.rank.records_meaning)
+        c_.rank.mean({.effect = Effect::gather_received, .handovers = {handover(place)}});
+    return gathered;
 }
 
 void Messages::send(std::size_t position, const std::vector<TaskId>& after) {

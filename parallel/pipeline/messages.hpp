@@ -31,12 +31,14 @@ class Messages {
     /// Stages precede those that read them: gradients go from the higher number to the lower.
     [[nodiscard]] double bytes_of(const Message& message) const;
     sim::TaskId transfer(Place place, bool sending);
+    [[nodiscard]] Handover handover(Place place) const;
     sim::TaskId gather_scattered(sim::TaskId task, Place place);
 
     RankContext& c_;
     const Transfers& transfers_;
     std::vector<std::vector<sim::TaskId>> received_;  ///< [channel][number]
     std::vector<double> taken_up_;                    ///< bytes of buffers that the next wait gives back
+    std::vector<Handover> handed_over_;               ///< and what they hold
     std::vector<sim::TaskId> sends_;
 };
 

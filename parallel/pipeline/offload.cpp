@@ -38,9 +38,13 @@ class MoveList {
     const std::vector<int>& nodes(const Action& action) const {
         return stage_layers_[static_cast<std::size_t>(action.stage)];
     }
-    double kept(const Action& action, int node) {
-        return activations_.kept(node, action.micro_batch, action.slice, recomputed_.contains(parcel(action)),
-                                 node == nodes(action).front());
+    /// What leaves: all that is kept but the keys and values that later slices read.
+    double moved(const Action& action, int node) {
+        const bool recomputed = recomputed_.contains(parcel(action));
+        const bool begins = node == nodes(action).front();
+        const double kept = activations_.kept(node, action.micro_batch, action.slice, recomputed, begins);
+        const bool read = activations_.what_is_kept(node, action.slice, recomputed, begins).keys_and_values;
+        return read ? kept - activations_.keys_and_values(node, action.slice) : kept;
     }
     OffloadTarget whole_stages() const {
         return schedule_.eviction_partner.empty() ? OffloadTarget::host : OffloadTarget::partner;
@@ -75,17 +79,22 @@ class MoveList {
 
     void add_layer(const Action& action, int node, bool out) {
         const OffloadTarget target = activations_.policy(node).offload;
-        const double bytes = kept(action, node);
+        const double bytes = moved(action, node);
         if (target != OffloadTarget::none && bytes > 0)
-            moves_.push_back({out, parcel(action, node), bytes, target});
+            moves_.push_back({out, parcel(action, node), bytes, target, {node}});
     }
 
     void add_stage(const Action& action) {
         double bytes = 0;
-        for (const int node : nodes(action))
-            if (activations_.policy(node).offload == OffloadTarget::none) bytes += kept(action, node);
+        std::vector<int> layers;
+        for (const int node : nodes(action)) {
+            if (activations_.policy(node).offload != OffloadTarget::none) continue;
+            bytes += moved(action, node);
+            layers.push_back(node);
+        }
         if (bytes > 0)
-            moves_.push_back({action.kind == ActionKind::evict, parcel(action), bytes, whole_stages()});
+            moves_.push_back(
+                {action.kind == ActionKind::evict, parcel(action), bytes, whole_stages(), layers});
     }
 
     const schedules::Schedule& schedule_;
@@ -133,6 +142,14 @@ TaskLabel Offload::label(const Parcel& parcel, const std::string& what) {
                     parcel.slice);
 }
 
+void Offload::mean(Effect effect, const Move& move, int owner) {
+    c_.rank.mean({.effect = effect,
+                  .micro_batch = move.parcel.micro_batch,
+                  .slice = move.parcel.slice,
+                  .owner = owner,
+                  .nodes = move.nodes});
+}
+
 /// One side of a transfer between the owner of activations and the device that keeps them.
 TaskId Offload::transfer(int owner, int keeper, const Move& move, bool sending, const TaskLabel& label,
                          TaskId first, TaskId second) {
@@ -164,6 +181,7 @@ void Offload::send_away(const Parcel& parcel, TaskId after) {
         task = c_.rank.add(c_.rank.stream(StreamKind::copy_out), c_.interner.work(Copy{move.bytes, true}),
                            label(parcel, "offload to host"), {after});
     }
+    mean(Effect::move_out, move, c_.device);
     c_.rank.memory(task, MemoryKind::activations, -move.bytes);
     sent_[parcel] = task;
     if (parcel.node >= 0) last_out_[parcel.node] = task;
@@ -180,6 +198,7 @@ void Offload::bring_next_back(TaskId after) {
         task = c_.rank.add(c_.rank.stream(StreamKind::copy_in), c_.interner.work(Copy{move.bytes, false}),
                            label(move.parcel, "load from host"), {after, sent});
     }
+    mean(Effect::move_back, move, c_.device);
     c_.rank.memory(task, MemoryKind::activations, move.bytes);
     sent_.erase(move.parcel);
     back_[move.parcel] = task;
@@ -218,6 +237,7 @@ void Offload::keep_for(int owner, const std::vector<Move>& moves) {
                                 {}, {})
                      : transfer(owner, c_.device, move, true,
                                 label(move.parcel, "give back to stage " + stage), kept.at(move.parcel), {});
+        mean(move.out ? Effect::keep : Effect::give_back, move, owner);
         c_.rank.memory(task, MemoryKind::activations, move.out ? move.bytes : -move.bytes);
         kept[move.parcel] = task;
     }

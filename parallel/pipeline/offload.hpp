@@ -40,6 +40,7 @@ struct Move {
     Parcel parcel;
     double bytes = 0;
     OffloadTarget target = OffloadTarget::host;
+    std::vector<int> nodes = {};  ///< whose activations they are
 };
 
 /// All transfers that a device's order implies, in the order in which the device performs them: out behind
@@ -81,6 +82,7 @@ class Offload {
     sim::TaskId transfer(int owner, int keeper, const Move& move, bool sending, const sim::TaskLabel& label,
                          sim::TaskId first, sim::TaskId second);
     sim::TaskLabel label(const Parcel& parcel, const std::string& what);
+    void mean(Effect effect, const Move& move, int owner);
 
     RankContext& c_;
     const schedules::Schedule& schedule_;

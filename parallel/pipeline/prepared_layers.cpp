@@ -43,7 +43,7 @@ Collective PreparedLayers::layer_collective(const Step& step, int type, int draw
 
 std::vector<PreparedStep> PreparedLayers::prepare(int node, int draw, Pass pass, int slice, bool selective) {
     std::vector<PreparedStep> prepared;
-    std::vector<Kernel> run;
+    std::vector<Step> run;
     const auto flush = [&] {
         prepare_kernels(run, prepared);
         run.clear();
@@ -53,7 +53,7 @@ std::vector<PreparedStep> PreparedLayers::prepare(int node, int draw, Pass pass,
     for (const Step& step :
          layer_steps(c_.model.layer(node), shape, c_.software, c_.plan.parallel, pass, selective)) {
         if (step.kind == Step::Kind::kernel) {
-            run.push_back(step.kernel);
+            run.push_back(step);
             continue;
         }
         flush();
@@ -61,6 +61,7 @@ std::vector<PreparedStep> PreparedLayers::prepare(int node, int draw, Pass pass,
         if (step.kind == Step::Kind::collective) {
             one.work = c_.interner.work(layer_collective(step, type, draw));
             one.name = c_.interner.name(name_of(step));
+            one.parts.push_back({step.op, step.part});
         }
         prepared.push_back(one);
     }
@@ -69,16 +70,17 @@ std::vector<PreparedStep> PreparedLayers::prepare(int node, int draw, Pass pass,
 }
 
 /// One task for all of them, or one each.
-void PreparedLayers::prepare_kernels(const std::vector<Kernel>& run, std::vector<PreparedStep>& prepared) {
-    if (run.empty()) return;
-    if (!c_.options.kernel_granularity) {
-        prepared.push_back({.work = c_.interner.work(KernelSequence{run}), .gated = true});
-        return;
-    }
-    bool first = true;
-    for (const Kernel& kernel : run) {
-        prepared.push_back(
-            {.work = c_.interner.work(KernelSequence{{kernel}}), .gated = std::exchange(first, false)});
+void PreparedLayers::prepare_kernels(const std::vector<Step>& run, std::vector<PreparedStep>& prepared) {
+    bool begins = true;
+    KernelSequence sequence;
+    std::vector<OperatorPart> parts;
+    for (const Step& step : run) {
+        sequence.kernels.push_back(step.kernel);
+        if (step.part != Part::none) parts.push_back({step.op, step.part});
+        if (!c_.options.kernel_granularity && &step != &run.back()) continue;
+        prepared.push_back({.work = c_.interner.work(std::exchange(sequence, {})),
+                            .gated = std::exchange(begins, false),
+                            .parts = std::exchange(parts, {})});
     }
 }
 

@@ -17,8 +17,9 @@ struct PreparedStep {
     Step::Kind kind = Step::Kind::kernel;
     RoleKind role = RoleKind::tp;  ///< of a collective
     sim::WorkId work = {};
-    std::int32_t name = 0;  ///< of a collective
-    bool gated = false;     ///< the first kernels after a communication
+    std::int32_t name = 0;                 ///< of a collective
+    bool gated = false;                    ///< the first kernels after a communication
+    std::vector<OperatorPart> parts = {};  ///< of the layer's operators that it completes
 };
 
 class PreparedLayers {
@@ -32,7 +33,7 @@ class PreparedLayers {
   private:
     std::vector<PreparedStep> prepare(int node, int draw, Pass pass, int slice, bool selective);
     [[nodiscard]] sim::Collective layer_collective(const Step& step, int type, int draw);
-    void prepare_kernels(const std::vector<Kernel>& run, std::vector<PreparedStep>& prepared);
+    void prepare_kernels(const std::vector<Step>& run, std::vector<PreparedStep>& prepared);
 
     RankContext& c_;
     /// By layer type, draw of the gating, pass, slice, and whether selective.

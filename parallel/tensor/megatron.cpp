@@ -19,12 +19,13 @@ class StepList {
     StepList(const LocalShape& shape, const Software& software, const Parallelism& plan)
         : shape_(shape), software_(software), plan_(plan) {}
 
-    void kernels(int op, const std::vector<Kernel>& list) {
+    void kernels(int op, const std::vector<Kernel>& list, Part part) {
         for (const Kernel& k : list) steps.push_back({.kernel = k, .op = op});
+        if (!list.empty()) steps.back().part = part;
     }
-    void collective(int op, CollectiveKind kind, double bytes) {
+    void collective(int op, CollectiveKind kind, double bytes, Part part) {
         if (shape_.tp == 1) return;
-        Step step{.kind = Step::Kind::collective, .op = op};
+        Step step{.kind = Step::Kind::collective, .op = op, .part = part};
         step.collective = kind;
         step.bytes = bytes;
         steps.push_back(step);
@@ -32,8 +33,8 @@ class StepList {
     void wait(int op) {
         if (shape_.tp > 1) steps.push_back({.kind = Step::Kind::wait, .op = op});
     }
-    void blocking(int op, CollectiveKind kind, double bytes) {
-        collective(op, kind, bytes);
+    void blocking(int op, CollectiveKind kind, double bytes, Part part) {
+        collective(op, kind, bytes, part);
         wait(op);
     }
     void host(int op, double operations, bool backward) {
@@ -55,21 +56,24 @@ class StepList {
         // sequence.
         const bool gathers = shape_.sequence_parallel && op.kind == OperatorKind::linear &&
                              op.split != Split::row && op.split != Split::replicated;
-        if (gathers) blocking(i, CollectiveKind::all_gather, full * static_cast<double>(op.in_features));
+        if (gathers)
+            blocking(i, CollectiveKind::all_gather, full * static_cast<double>(op.in_features),
+                     Part::gather_input);
         std::vector<Kernel> list;
         models::emit_forward(op, shape_, software_, list);
-        kernels(i, list);
+        kernels(i, list, Part::forward);
         if (op.kind == OperatorKind::permute) append(i, dispatch_steps(op, shape_, plan_));
         const bool row = op.kind == OperatorKind::linear && op.split == Split::row;
         const bool embedding = op.kind == OperatorKind::token_embedding;
         if (row || embedding) {
             blocking(i,
                      shape_.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce,
-                     full * static_cast<double>(op.out_features));
+                     full * static_cast<double>(op.out_features), Part::combine_output);
         }
         if (op.kind == OperatorKind::cross_entropy && op.split == Split::vocabulary) {
             // Maximum, target logit and sum of exponentials: three all-reduces of one fp32 number a token.
-            for (int n = 0; n < 3; ++n) blocking(i, CollectiveKind::all_reduce, 4.0 * shape_.tokens());
+            for (int n = 0; n < 3; ++n)
+                blocking(i, CollectiveKind::all_reduce, 4.0 * shape_.tokens(), Part::combine_loss);
         }
     }
 
@@ -84,7 +88,7 @@ class StepList {
             if (op.kind == OperatorKind::linear && products++ % 2 == 0) continue;
             std::vector<Kernel> again;
             models::emit_forward(op, shape_, software_, again);
-            kernels(i, again);
+            kernels(i, again, Part::forward);
         }
         host(0, software_.host.checkpoint, true);
     }
@@ -98,10 +102,12 @@ class StepList {
         const bool linear = op.kind == OperatorKind::linear;
         const bool column = linear && (op.split == Split::column || op.split == Split::vocabulary);
         if (input && shape_.sequence_parallel && linear && op.split == Split::row) {
-            blocking(i, CollectiveKind::all_gather, full * static_cast<double>(op.out_features));
+            blocking(i, CollectiveKind::all_gather, full * static_cast<double>(op.out_features),
+                     Part::gather_gradient);
         }
         if (input && shape_.sequence_parallel && op.kind == OperatorKind::token_embedding) {
-            blocking(i, CollectiveKind::all_gather, full * static_cast<double>(op.out_features));
+            blocking(i, CollectiveKind::all_gather, full * static_cast<double>(op.out_features),
+                     Part::gather_gradient);
         }
         if (input && recompute_attention && op.kind == OperatorKind::core_attention) {
             recompute_core(op, i);
@@ -113,26 +119,27 @@ class StepList {
         }
         // Megatron gathers a divided input again for the weight gradient, beside the input-gradient product.
         if (weight && column && shape_.sequence_parallel) {
-            collective(i, CollectiveKind::all_gather, full * static_cast<double>(op.in_features));
+            collective(i, CollectiveKind::all_gather, full * static_cast<double>(op.in_features),
+                       Part::gather_input);
             if (!input || !software_.overlap_tp_backward) wait(i);
         }
         std::vector<Kernel> list;
         if (input) {
             models::emit_backward_input(op, shape_, software_, list);
-            kernels(i, list);
+            kernels(i, list, Part::input_gradient);
             if (op.kind == OperatorKind::unpermute) append(i, dispatch_steps(op, shape_, plan_));
         }
         if (column && weight && input && shape_.sequence_parallel && software_.overlap_tp_backward) wait(i);
         if (input && column) {
             collective(i,
                        shape_.sequence_parallel ? CollectiveKind::reduce_scatter : CollectiveKind::all_reduce,
-                       full * static_cast<double>(op.in_features));
+                       full * static_cast<double>(op.in_features), Part::combine_input_gradient);
             if (!software_.overlap_tp_backward || !weight) wait(i);
         }
         if (weight) {
             list.clear();
             models::emit_backward_weight(op, shape_, software_, list);
-            kernels(i, list);
+            kernels(i, list, Part::weight_gradient);
         }
         if (input && column && weight && software_.overlap_tp_backward) wait(i);
     }
@@ -151,7 +158,7 @@ class StepList {
         }
         std::vector<Kernel> again;
         models::emit_forward(op, shape_, software_, again);
-        kernels(i, again);
+        kernels(i, again, Part::forward);
     }
 
     void append(int op, std::vector<Step> list) {

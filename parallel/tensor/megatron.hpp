@@ -14,11 +14,10 @@
 #include <vector>
 
 #include "models/emit.hpp"
+#include "parallel/meaning.hpp"
 #include "parallel/step.hpp"
 
 namespace orrery::parallel {
-
-enum class Pass : std::uint8_t { forward, backward, backward_input, backward_weight };
 
 /// The steps of one pass over the layer, with those of context parallelism (sequence/) in the attention core
 /// and of expert parallelism (expert/) around the experts. `recompute_attention`: selective recomputation,

@@ -4,7 +4,7 @@
 #include "core/error.hpp"
 #include "profiler/communication/collective_sweep.hpp"
 #include "profiler/communication/processes.hpp"
-#include "profiler/plugin.hpp"
+#include "core/plugin.hpp"
 
 namespace orrery::profiler {
 namespace {

@@ -20,7 +20,7 @@
 #include "profiler/execute/execution.hpp"
 #include "profiler/execute/launch_mpi.hpp"
 #include "profiler/execute/rank_process.hpp"
-#include "profiler/plugin.hpp"
+#include "core/plugin.hpp"
 
 namespace orrery::profiler {
 namespace {

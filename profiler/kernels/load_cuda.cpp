@@ -3,7 +3,7 @@
 #include "profiler/communication/collective_sweep.hpp"
 #include "profiler/communication/processes.hpp"
 #include "profiler/kernels/backend.hpp"
-#include "profiler/plugin.hpp"
+#include "core/plugin.hpp"
 
 namespace orrery::profiler {
 namespace {

@@ -81,8 +81,24 @@ void experts_section(Page& page, const ExpertResult& moe) {
     }));
 }
 
+/// Which algorithm and protocol carried out each kind of collective.
+void collectives_table(Page& page, const NetworkResult& network) {
+    std::vector<std::vector<Cell>> rows;
+    for (const CollectiveUse& use : network.collectives)
+        rows.push_back({{use.kind, "", ""},
+                        {use.algorithm + (use.forced ? " (forced)" : ""), "", ""},
+                        {use.protocol.empty() ? "-" : use.protocol, "", ""},
+                        {scaled(use.operations), fmt::format("{}", use.operations), ""},
+                        {bytes(use.buffer_bytes), fmt::format("{}", use.buffer_bytes), ""}});
+    if (rows.empty()) return;
+    page.html(table_html({"collective", "algorithm", "protocol", "times in the step", "buffers together"},
+                         {false, false, false, true, true}, rows));
+}
+
 void network_section(Page& page, const NetworkResult& network) {
     page.heading("The network");
+    collectives_table(page, network);
+    if (network.hottest.empty()) return;
     page.html(
         "<figure><figcaption>How busy the links were: the busiest of each tier over the step. Links that "
         "were busy alike are one row.</figcaption>" +

@@ -159,6 +159,12 @@ std::string_view to_string(Protocol protocol) {
     return "?";
 }
 
+double wire_bytes(std::string_view protocol) {
+    if (protocol == to_string(Protocol::ll)) return 8.0 / 4;
+    if (protocol == to_string(Protocol::ll128)) return 128.0 / 120;
+    return 1;
+}
+
 CollectiveCalibration ideal_collectives() {
     CollectiveCalibration ideal;
     ideal.name = kIdeal;

@@ -28,6 +28,8 @@ enum class Protocol : std::uint8_t { ll, ll128, simple };
 inline constexpr std::array kProtocols{Protocol::ll, Protocol::ll128, Protocol::simple};
 /// "LL", "LL128", "Simple".
 std::string_view to_string(Protocol protocol);
+/// Bytes on the wire for one of data, from the layouts above: 2, 128/120, 1. By its name; 1 for an empty one.
+double wire_bytes(std::string_view protocol);
 
 /// One algorithm under one protocol.
 struct ProtocolCalibration {

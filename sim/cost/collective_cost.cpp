@@ -72,8 +72,9 @@ CollectiveChoice completed(CollectiveChoice choice, CollectiveKind kind, const F
     throw InputError(
         {}, fmt::format("collectives.{}", to_string(kind)),
         fmt::format("{}{}{} does not do {} on {} ranks of {} node{}; expected one of {}", choice.algorithm,
-                    choice.algorithm.empty() ? "" : " ", choice.protocol, to_string(kind), group.ranks,
-                    group.nodes, group.nodes == 1 ? "" : "s", fmt::join(able, ", ")));
+                    choice.algorithm.empty() || choice.protocol.empty() ? "" : " ", choice.protocol,
+                    to_string(kind), group.ranks, group.nodes, group.nodes == 1 ? "" : "s",
+                    fmt::join(able, ", ")));
 }
 
 /// Algorithms that do it here under some protocol, or all of their protocols where one is asked for.
@@ -205,6 +206,35 @@ std::vector<std::string> collective_algorithm_names() {
     names.reserve(kAlgorithms.size());
     for (const CollectiveAlgorithm& algorithm : kAlgorithms)
         if (names.empty() || names.back() != algorithm.name) names.emplace_back(algorithm.name);
+    return names;
+}
+
+std::span<const CollectiveKind> collective_kinds() {
+    return kKinds;
+}
+
+std::vector<std::string> algorithms_of(CollectiveKind kind) {
+    if (kind == CollectiveKind::all_to_all_v) return {"direct"};
+    CollectiveCalibration calibration = ideal_collectives();
+    calibration.nvls.available = true;
+    const auto shape = [](int nodes, int each) {
+        GroupPlacement group;
+        group.ranks = nodes * each;
+        group.nodes = nodes;
+        group.least_per_node = group.most_per_node = group.root_members = each;
+        group.sharing_members = each;
+        group.link_bandwidth = group.network_bandwidth = 1;
+        return group;
+    };
+    std::vector<std::string> names;
+    for (const CollectiveAlgorithm& algorithm : kAlgorithms) {
+        if (!names.empty() && names.back() == algorithm.name) continue;
+        bool able = false;
+        for (const GroupPlacement& group : {shape(1, 2), shape(2, 2)})
+            able = able || (algorithm.time(kind, 1, group, Protocol::simple, calibration) &&
+                            (kind != CollectiveKind::send_recv || group.ranks == 2));
+        if (able) names.emplace_back(algorithm.name);
+    }
     return names;
 }
 

@@ -72,6 +72,13 @@ double message_count(CollectiveKind kind, std::string_view algorithm, const Grou
 std::vector<std::string> collective_algorithm_names();
 std::vector<std::string> protocol_names();
 
+/// The algorithms that do `kind` on groups of some shape (one node or several, of a calibration with NVLS):
+/// what may be forced of it. Never empty.
+std::vector<std::string> algorithms_of(CollectiveKind kind);
+
+/// All kinds, in the order of their declaration.
+std::span<const CollectiveKind> collective_kinds();
+
 /// "all-reduce" and so on; throws InputError with the nearest name. The reverse of to_string(CollectiveKind).
 CollectiveKind parse_collective_kind(std::string_view name);
 

@@ -18,14 +18,36 @@ void check_devices(std::span<const std::uint32_t> sorted, const topologies::Clus
                               std::to_string(cluster.devices()) + " of cluster " + cluster.name);
 }
 
-double network_bandwidth(const GroupPlacement& group, const topologies::Node& node, int sharing_groups) {
+/// What `members` of the group on such a node count on.
+double network_bandwidth(int members, const topologies::Node& node, int sharing_groups) {
     const double all_nics = node.nics * node.nic_bandwidth;
-    const double sharers =
-        sharing_groups > 0 ? sharing_groups : static_cast<double>(node.gpus) / group.least_per_node;
+    const double sharers = sharing_groups > 0 ? sharing_groups : static_cast<double>(node.gpus) / members;
     const double nics_a_gpu = std::max(1.0, static_cast<double>(node.nics) / node.gpus);
-    const double own_nics =
-        std::min<double>(group.least_per_node * nics_a_gpu, node.nics) * node.nic_bandwidth;
+    const double own_nics = std::min<double>(members * nics_a_gpu, node.nics) * node.nic_bandwidth;
     return std::min(own_nics, all_nics / std::max(1.0, sharers));
+}
+
+/// A group's members on a node.
+struct NodeShare {
+    int node = 0;
+    int members = 0;
+};
+
+/// How many members share network_bandwidth on the node where each has the least of it.
+double sharing_members(const GroupPlacement& group, const topologies::Cluster& cluster,
+                       const std::vector<NodeShare>& shares, int sharing_groups) {
+    double most = 0;
+    NodeShare last{-1, 0};
+    const topologies::Node* last_kind = nullptr;
+    for (const NodeShare& share : shares) {
+        const topologies::Node& kind = cluster.kind_of_node(share.node);
+        if (&kind == last_kind && share.members == last.members) continue;
+        last = share;
+        last_kind = &kind;
+        const double own = network_bandwidth(share.members, kind, sharing_groups);
+        if (own > 0) most = std::max(most, share.members * (group.network_bandwidth / own));
+    }
+    return most;
 }
 
 /// A group moves at the pace of its slowest node's links; of several kinds of nodes each is looked at once.
@@ -35,7 +57,8 @@ void slowest_links(GroupPlacement& group, const topologies::Cluster& cluster, co
     for (const int index : nodes) {
         const topologies::Node& node = cluster.kind_of_node(index);
         if (&node == last) continue;
-        const double network = group.nodes > 1 ? network_bandwidth(group, node, sharing_groups) : 0;
+        const double network =
+            group.nodes > 1 ? network_bandwidth(group.least_per_node, node, sharing_groups) : 0;
         if (last == nullptr) {
             group.link_bandwidth = node.gpu_link_bandwidth;
             group.link_latency_s = node.gpu_link_latency_s;
@@ -75,12 +98,15 @@ GroupPlacement place_group(std::span<const std::uint32_t> devices, const topolog
     if (cluster.fabric.kind == topologies::FabricKind::torus && !cluster.custom) {
         // Chips of a torus are joined as GPUs of one node are; what counts is the links of their box.
         group.nodes = 1;
-        group.least_per_node = group.most_per_node = group.ranks;
+        group.least_per_node = group.most_per_node = group.root_members = group.ranks;
+        group.sharing_members = group.ranks;
         if (group.ranks > 1) group.link_bandwidth = topologies::torus_bandwidth(cluster, sorted);
         return group;
     }
 
     std::vector<int> nodes;
+    std::vector<NodeShare> shares;
+    const int root = cluster.node_of(devices.front());
     group.least_per_node = std::numeric_limits<int>::max();
     for (std::size_t first = 0; first < sorted.size();) {
         const int node = cluster.node_of(sorted[first]);
@@ -89,12 +115,16 @@ GroupPlacement place_group(std::span<const std::uint32_t> devices, const topolog
         const int members = static_cast<int>(last - first);
         group.least_per_node = std::min(group.least_per_node, members);
         group.most_per_node = std::max(group.most_per_node, members);
+        if (node == root) group.root_members = members;
         nodes.push_back(node);
+        shares.push_back({node, members});
         first = last;
     }
     group.nodes = static_cast<int>(nodes.size());
     slowest_links(group, cluster, nodes, sharing_groups);
+    group.sharing_members = group.most_per_node;
     if (group.nodes > 1) {
+        group.sharing_members = sharing_members(group, cluster, shares, sharing_groups);
         group.ring_share = topologies::ring_share(cluster, nodes);
         group.pairwise_share = topologies::pairwise_share(cluster, nodes);
         group.network_latency_s +=

@@ -22,8 +22,11 @@ struct GroupPlacement {
     int nodes = 0;
     int least_per_node = 0;  ///< members on the node with the fewest
     int most_per_node = 0;
-    double link_bandwidth = 0;     ///< a GPU's NVLink or PCIe bandwidth inside the node, each direction
-    double network_bandwidth = 0;  ///< of one node for this group, each direction; before oversubscription
+    int root_members = 0;  ///< members on the node of the first one, which rooted collectives start from
+    double sharing_members = 0;  ///< that share network_bandwidth where members have the least of it each
+    double link_bandwidth = 0;   ///< a GPU's NVLink or PCIe bandwidth inside the node, each direction
+    /// Of one node for this group, each direction, of the node with the fewest; before oversubscription.
+    double network_bandwidth = 0;
     double ring_share = 1;      ///< left of network_bandwidth by oversubscription, for neighbours in a ring
     double pairwise_share = 1;  ///< the same for traffic between all pairs
     double link_latency_s = 0;  ///< one hop inside a node

@@ -2,20 +2,22 @@
 
 #include <set>
 
-#include "sim/cost/collective_cost.hpp"
 #include "sim/cost/kernel_cost.hpp"
 
 namespace orrery::sim {
 namespace {
 
-WorkCost price_collective_work(const Collective& work, const Program& program, const Calibration& kernels,
-                               const CollectiveCalibration& collectives, const topologies::Cluster& cluster) {
-    WorkCost cost;
+CollectiveCost choose(const Collective& work, const Program& program,
+                      const CollectiveCalibration& collectives, const topologies::Cluster& cluster) {
     const std::vector<std::uint32_t>& devices = program.groups[work.group].devices;
-    cost.duration_s =
-        work.kind == CollectiveKind::all_to_all_v
-            ? price_all_to_all_v(program.matrices.at(work.matrix), devices, cluster, collectives).time_s
-            : price_collective(work.kind, work.bytes, devices, cluster, collectives).time_s;
+    return work.kind == CollectiveKind::all_to_all_v
+               ? price_all_to_all_v(program.matrices.at(work.matrix), devices, cluster, collectives)
+               : price_collective(work.kind, work.bytes, devices, cluster, collectives);
+}
+
+WorkCost price_chosen(const Collective& work, const CollectiveCost& chosen, const Calibration& kernels) {
+    WorkCost cost;
+    cost.duration_s = chosen.time_s;
     const HostTime& call =
         work.kind == CollectiveKind::send_recv ? kernels.host.point_to_point : kernels.host.collective;
     cost.launch_s = work.host_operations * call.seconds;
@@ -37,13 +39,14 @@ Prices price(const Program& program, const Calibration& kernels, const Collectiv
              const topologies::Cluster& cluster) {
     Prices prices;
     prices.costs.reserve(program.works.size());
+    prices.chosen.resize(program.works.size());
     std::set<std::string> notes;
     for (const Work& work : program.works) {
         if (const auto* sequence = std::get_if<KernelSequence>(&work)) {
             prices.costs.push_back(price_sequence(*sequence, kernels, cluster.node.gpu, &notes));
         } else if (const auto* collective = std::get_if<Collective>(&work)) {
-            prices.costs.push_back(
-                price_collective_work(*collective, program, kernels, collectives, cluster));
+            prices.chosen[prices.costs.size()] = choose(*collective, program, collectives, cluster);
+            prices.costs.push_back(price_chosen(*collective, prices.chosen[prices.costs.size()], kernels));
         } else {
             prices.costs.push_back(price_copy(std::get<Copy>(work), kernels, cluster));
         }

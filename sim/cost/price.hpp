@@ -9,6 +9,7 @@
 
 #include "sim/cost/calibration.hpp"
 #include "sim/cost/collective_calibration.hpp"
+#include "sim/cost/collective_cost.hpp"
 #include "sim/cost/work_cost.hpp"
 #include "sim/program.hpp"
 #include "topologies/cluster.hpp"
@@ -17,10 +18,13 @@ namespace orrery::sim {
 
 struct Prices {
     WorkCosts costs;
+    /// [work] how each collective is carried out; of other works, and of groups of one, without an algorithm.
+    std::vector<CollectiveCost> chosen;
     /// What lies outside the calibrations' range, once each: "attention head size 80 priced as 64".
     std::vector<std::string> notes;
 };
 
+/// Throws as price_collective does.
 Prices price(const Program& program, const Calibration& kernels, const CollectiveCalibration& collectives,
              const topologies::Cluster& cluster);
 

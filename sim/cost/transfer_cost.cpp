@@ -7,13 +7,6 @@
 namespace orrery::sim {
 namespace {
 
-/// Bytes on the wire for one of data, from the protocols' layouts.
-double flags_of(const std::string& protocol) {
-    if (protocol == to_string(Protocol::ll)) return 8.0 / 4;
-    if (protocol == to_string(Protocol::ll128)) return 128.0 / 120;
-    return 1;
-}
-
 /// The price of the work with its bytes multiplied by `part`, which is 1 or 0.
 CollectiveCost price_part(const Collective& work, double part, const Program& program,
                           const CollectiveCalibration& collectives, const topologies::Cluster& cluster,
@@ -37,8 +30,8 @@ TransferCost transfer_of(const Collective& work, const Program& program,
     const CollectiveChoice same{cost.algorithm, cost.protocol};
     const double fixed_s = price_part(work, 0, program, collectives, cluster, same).time_s;
     transfer.transfer_s = std::max(0.0, cost.time_s - fixed_s);
-    transfer.node_wire = flags_of(cost.protocol) / collectives.link_efficiency;
-    transfer.network_wire = flags_of(cost.protocol) / collectives.network_efficiency;
+    transfer.node_wire = wire_bytes(cost.protocol) / collectives.link_efficiency;
+    transfer.network_wire = wire_bytes(cost.protocol) / collectives.network_efficiency;
     return transfer;
 }
 

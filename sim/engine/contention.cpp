@@ -4,10 +4,12 @@
 // much; which kernels it meets follows from the timeline itself.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 #include "sim/engine/contention.hpp"
 #include "sim/engine/engine.hpp"
+#include "sim/engine/replayer.hpp"
 
 namespace orrery::sim {
 
@@ -34,28 +36,30 @@ struct Interval {
     double end = 0;
 };
 
-/// When the rank's collectives run, those of the tp stream left out, since they stand between kernels and
-/// move with them: disjoint intervals in order of time.
-std::vector<Interval> busy_with_collectives(const Program& program, RankId rank, const Timeline& timeline,
-                                            const std::vector<bool>& holds) {
-    std::vector<Interval> all;
-    const RankProgram& tasks = program.program_of(rank);
-    const std::uint64_t first = program.first_task[rank()];
+/// What the rounds read of a RankProgram, shared by the ranks that run it.
+struct Outline {
+    std::vector<std::uint32_t> kernels;       ///< tasks of the compute stream, in issue order
+    std::vector<std::uint32_t> tp_before;     ///< of all kernels: the tp collectives they wait for
+    std::vector<std::uint32_t> before_begin;  ///< [kernel] its first of those; one more at the end
+    /// Collectives that slow kernels. Those of the tp stream stand between kernels and move with them.
+    std::vector<std::uint32_t> beside;
+};
+
+Outline outline_of(const RankProgram& tasks, const std::vector<bool>& holds) {
+    const auto stream_of = [&](std::size_t task) { return tasks.streams[tasks.stream[task]()].kind; };
+    Outline outline;
     for (std::size_t i = 0; i < tasks.size(); ++i) {
-        const bool beside = tasks.streams[tasks.stream[i]()].kind != StreamKind::tp;
-        if (beside && holds[tasks.work[i]()])
-            all.push_back({timeline.start[first + i], timeline.end[first + i]});
+        const StreamKind stream = stream_of(i);
+        if (stream != StreamKind::tp && holds[tasks.work[i]()])
+            outline.beside.push_back(static_cast<std::uint32_t>(i));
+        if (stream != StreamKind::compute) continue;
+        outline.kernels.push_back(static_cast<std::uint32_t>(i));
+        outline.before_begin.push_back(static_cast<std::uint32_t>(outline.tp_before.size()));
+        for (const TaskId before : tasks.dependencies(TaskId(i)))
+            if (stream_of(before()) == StreamKind::tp) outline.tp_before.push_back(before.value);
     }
-    std::sort(all.begin(), all.end(), [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
-    std::vector<Interval> merged;
-    for (const Interval& one : all) {
-        if (!merged.empty() && one.begin <= merged.back().end) {
-            merged.back().end = std::max(merged.back().end, one.end);
-        } else {
-            merged.push_back(one);
-        }
-    }
-    return merged;
+    outline.before_begin.push_back(static_cast<std::uint32_t>(outline.tp_before.size()));
+    return outline;
 }
 
 /// How long `work` seconds of a kernel last from `begin` on, at 1/slowdown of its speed inside the busy
@@ -75,50 +79,89 @@ double slowed(double begin, double work, const std::vector<Interval>& busy, std:
     return now + work - begin;
 }
 
-/// True if the kernel started as soon as the one before it, or a tp collective after that one, had ended: it
-/// will do so again when that one lasts longer or shorter. False if something else held it back.
-bool moves_along(const Program& program, RankId rank, TaskId task, const Timeline& timeline,
-                 double previous_end) {
-    const std::uint64_t first = program.first_task[rank()];
-    const double start = timeline.start[first + task()];
-    if (start <= previous_end * (1 + 1e-14)) return true;
-    const RankProgram& tasks = program.program_of(rank);
-    for (const TaskId dependency : tasks.dependencies(task)) {
-        const bool tp = tasks.streams[tasks.stream[dependency()]()].kind == StreamKind::tp;
-        if (tp && timeline.end[first + dependency()] >= start * (1 - 1e-14)) return true;
+/// Stretches every kernel by what it meets, round by round.
+class Rounds {
+  public:
+    Rounds(const Program& p, double s) : stretch(p.tasks(), 0), program(p), slowdown(s) {
+        std::vector<bool> holds;
+        for (const Work& work : program.works)
+            holds.push_back(holds_multiprocessors(program, work, StreamKind::dp));
+        for (const RankProgram& tasks : program.rank_programs) outlines.push_back(outline_of(tasks, holds));
     }
-    return false;
-}
 
-/// Sets the stretch of every kernel of the rank from the collectives it meets. Returns the largest change.
-double stretch_rank(const Program& program, RankId rank, const Timeline& timeline,
-                    const std::vector<bool>& holds, double slowdown, double damping,
-                    std::vector<double>& stretch) {
-    const std::vector<Interval> busy = busy_with_collectives(program, rank, timeline, holds);
-    const RankProgram& tasks = program.program_of(rank);
-    const std::uint64_t first = program.first_task[rank()];
-    double change = 0;
-    double old_end = 0;
-    double new_end = 0;
-    std::size_t at = 0;
-    for (std::size_t i = 0; i < tasks.size(); ++i) {
-        if (tasks.streams[tasks.stream[i]()].kind != StreamKind::compute) continue;
-        const double start = timeline.start[first + i];
-        const double end = timeline.end[first + i];
-        const double work = end - start - stretch[first + i];
-        const double begin = moves_along(program, rank, TaskId(i), timeline, old_end)
-                                 ? start + (new_end - old_end)
-                                 : std::max(start, new_end);
-        while (at < busy.size() && busy[at].end <= begin) ++at;  // the compute stream runs in issue order
-        const double wanted = std::max(0.0, slowed(begin, work, busy, at, slowdown) - work);
-        const double now = stretch[first + i] + damping * (wanted - stretch[first + i]);
-        change = std::max(change, std::abs(now - stretch[first + i]));
-        stretch[first + i] = now;
-        old_end = end;
-        new_end = begin + work + now;
+    /// Moves the stretches by `damping` of the way to what the timeline asks for. Returns the largest change.
+    double next(const Timeline& timeline, double damping) {
+        double change = 0;
+        for (std::size_t r = 0; r < program.ranks.size(); ++r) {
+            const Outline& outline = outlines[program.ranks[r].program];
+            if (outline.beside.empty()) continue;
+            const std::uint64_t first = program.first_task[r];
+            find_busy(outline, timeline.start.data() + first, timeline.end.data() + first);
+            change =
+                std::max(change, stretch_rank(outline, timeline.start.data() + first,
+                                              timeline.end.data() + first, damping, stretch.data() + first));
+        }
+        return change;
     }
-    return change;
-}
+
+    std::vector<double> stretch;  ///< [global task]
+
+  private:
+    /// When the rank's collectives run: disjoint intervals in order of time.
+    void find_busy(const Outline& outline, const double* start, const double* end) {
+        busy.clear();
+        for (const std::uint32_t task : outline.beside) busy.push_back({start[task], end[task]});
+        const auto earlier = [](const Interval& a, const Interval& b) { return a.begin < b.begin; };
+        if (!std::is_sorted(busy.begin(), busy.end(), earlier)) std::sort(busy.begin(), busy.end(), earlier);
+        std::size_t last = 0;
+        for (std::size_t i = 1; i < busy.size(); ++i) {
+            if (busy[i].begin <= busy[last].end) {
+                busy[last].end = std::max(busy[last].end, busy[i].end);
+            } else {
+                busy[++last] = busy[i];
+            }
+        }
+        busy.resize(last + 1);
+    }
+
+    /// True if the kernel started as soon as the one before it, or a tp collective after that one, had ended:
+    /// it will do so again when that one lasts longer or shorter. False if something else held it back.
+    static bool moves_along(const Outline& outline, std::size_t kernel, double start, double previous_end,
+                            const double* end) {
+        if (start <= previous_end * (1 + 1e-14)) return true;
+        for (std::uint32_t b = outline.before_begin[kernel]; b < outline.before_begin[kernel + 1]; ++b)
+            if (end[outline.tp_before[b]] >= start * (1 - 1e-14)) return true;
+        return false;
+    }
+
+    double stretch_rank(const Outline& outline, const double* start, const double* end, double damping,
+                        double* added) const {
+        double change = 0;
+        double old_end = 0;
+        double new_end = 0;
+        std::size_t at = 0;
+        for (std::size_t k = 0; k < outline.kernels.size(); ++k) {
+            const std::uint32_t task = outline.kernels[k];
+            const double work = end[task] - start[task] - added[task];
+            const double begin = moves_along(outline, k, start[task], old_end, end)
+                                     ? start[task] + (new_end - old_end)
+                                     : std::max(start[task], new_end);
+            while (at < busy.size() && busy[at].end <= begin) ++at;  // compute runs in issue order
+            const double wanted = std::max(0.0, slowed(begin, work, busy, at, slowdown) - work);
+            const double now = added[task] + damping * (wanted - added[task]);
+            change = std::max(change, std::abs(now - added[task]));
+            added[task] = now;
+            old_end = end[task];
+            new_end = begin + work + now;
+        }
+        return change;
+    }
+
+    const Program& program;
+    double slowdown;
+    std::vector<Outline> outlines;  ///< [rank program]
+    std::vector<Interval> busy;     ///< of the rank at hand
+};
 
 }  // namespace
 
@@ -128,31 +171,26 @@ Timeline replay_with_contention(const Program& program, const WorkCosts& costs, 
 
 Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown,
                                 std::span<const double> added) {
-    Timeline timeline = replay(program, costs, added);
+    Replayer replayer(program, costs);
+    Timeline timeline = make_timeline(program.tasks());
+    double makespan = replayer.run(added, timeline);
     if (slowdown <= 1) return timeline;
-    std::vector<bool> holds;
-    for (const Work& work : program.works)
-        holds.push_back(holds_multiprocessors(program, work, StreamKind::dp));
-    std::vector<double> stretch(program.tasks(), 0);
+    Rounds rounds(program, slowdown);
+    std::vector<double> both;
     double damping = 1;
     double last_move = 0;
     for (int round = 1, still = 0; round < kMostReplays && still < 2; ++round) {
-        double change = 0;
-        for (std::size_t r = 0; r < program.ranks.size(); ++r) {
-            change = std::max(change,
-                              stretch_rank(program, RankId(r), timeline, holds, slowdown, damping, stretch));
-        }
-        if (change == 0) break;
-        const double before = timeline.makespan();
+        if (rounds.next(timeline, damping) == 0) break;
+        const double before = makespan;
         if (added.empty()) {
-            timeline = replay(program, costs, stretch);
+            makespan = replayer.run(rounds.stretch, timeline);
         } else {
-            std::vector<double> both(stretch);
+            both = rounds.stretch;
             for (std::size_t t = 0; t < both.size(); ++t) both[t] += added[t];
-            timeline = replay(program, costs, both);
+            makespan = replayer.run(both, timeline);
         }
         // Stages of a pipeline that delay each other make the step swing to and fro: half steps end that.
-        const double move = timeline.makespan() - before;
+        const double move = makespan - before;
         if (move * last_move < 0) damping = 0.5;
         last_move = move;
         still = std::abs(move) <= kTolerance * before ? still + 1 : 0;

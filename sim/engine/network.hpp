@@ -46,11 +46,13 @@ class Network {
     /// or no link between the two.
     [[nodiscard]] NetworkRoute route(std::uint32_t from, std::uint32_t to, std::uint32_t channel = 0) const;
 
-    /// The rings on which collectives of these devices run, each with a share of the bytes. One, in the given
-    /// order; but where the devices fill several nodes, as many of each in sequence, one per NIC that they
-    /// have in a node: the order inside the nodes is turned so that each ring enters and leaves by other NICs
-    /// (as NCCL's channels do). On a fabric with rails every second node is passed the other way round, so
-    /// that a ring leaves a node and enters the next on the same rail.
+    /// The rings on which collectives of these devices run, each with a share of the bytes: node by node, in
+    /// the order in which the nodes and a node's devices are given, whatever lies between them there. On
+    /// several nodes as many as the devices have NICs on the node where they have the fewest: the order
+    /// inside the nodes is turned so that each ring enters and leaves by other NICs (as NCCL's channels do,
+    /// whose number is the least over the nodes too: initTransportsRank, src/init.cc). On a fabric with
+    /// rails every second node is passed the other way round, so that a ring leaves a node and enters the
+    /// next on the same rail.
     [[nodiscard]] std::vector<std::vector<std::uint32_t>> rings(
         const std::vector<std::uint32_t>& devices) const;
 

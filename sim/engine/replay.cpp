@@ -17,6 +17,7 @@
 #include "sim/engine/deadlock.hpp"
 #include "sim/engine/engine.hpp"
 #include "sim/engine/packed_program.hpp"
+#include "sim/engine/replayer.hpp"
 
 namespace orrery::sim {
 namespace {
@@ -59,19 +60,18 @@ struct Arrival {
     std::uint32_t stream = 0;
 };
 
-class Replay {
+}  // namespace
+
+class Replayer::Pass {
   public:
-    Replay(const Program& the_program, const WorkCosts& the_costs, std::span<const double> the_stretch)
-        : program(the_program),
-          stretch(the_stretch),
-          costs(the_costs.data()),
-          packed(pack(the_program, the_costs)),
-          timeline(make_timeline(the_program.tasks())) {
+    Pass(const Program& the_program, const WorkCosts& the_costs)
+        : program(the_program), costs(the_costs.data()), packed(pack(the_program, the_costs)) {
         lay_out_ranks();
         lay_out_communicators();
     }
 
-    Timeline run() {
+    double run(std::span<const double> stretch, Timeline& timeline) {
+        begin(stretch, timeline);
         while (!stack.empty()) {
             RankState& rank = ranks[stack.back()];
             const std::uint32_t id = stack.back();
@@ -86,7 +86,9 @@ class Replay {
         const bool finished = std::all_of(streams.begin(), streams.end(),
                                           [](const StreamState& stream) { return stream.head == kNoTask; });
         if (!finished) throw explain_deadlock(program, progress());
-        return std::move(timeline);
+        double makespan = 0;  // a stream's last task ends last
+        for (const StreamState& stream : streams) makespan = std::max(makespan, stream.free);
+        return makespan;
     }
 
   private:
@@ -100,32 +102,41 @@ class Replay {
             segment_offset[r + 1] = segment_offset[r] + range.segments;
         }
         streams.resize(stream_begin.back());
-        segments.assign(segment_offset.back(), 0);
+        segments.resize(segment_offset.back());
         ranks.resize(count);
         stack.reserve(count);
-        for (std::size_t r = count; r-- > 0;) {
-            ranks[r].segment_begin = segments.data() + segment_offset[r];
-            ranks[r].streams = streams.data() + stream_begin[r];
-            lay_out_rank(RankId(r));
-            stack.push_back(static_cast<std::uint32_t>(r));
+        for (std::size_t r = 0; r < count; ++r) {
+            const PackedRange& range = packed.range[program.ranks[r].program];
+            RankState& rank = ranks[r];
+            rank.segment_begin = segments.data() + segment_offset[r];
+            rank.streams = streams.data() + stream_begin[r];
+            rank.tasks = packed.tasks.data() + range.task;
+            rank.dependencies = packed.dependencies.data();
+            rank.host_waits = packed.host_waits.data() + range.host_wait;
+            rank.communicators = program.ranks[r].communicators.data();
         }
     }
 
-    void lay_out_rank(RankId id) {
-        RankState& rank = ranks[id()];
-        const PackedRange& range = packed.range[program.ranks[id()].program];
-        rank.tasks = packed.tasks.data() + range.task;
-        rank.dependencies = packed.dependencies.data();
-        rank.host_waits = packed.host_waits.data() + range.host_wait;
-        rank.communicators = program.ranks[id()].communicators.data();
-        rank.start = timeline.start.data() + program.first_task[id()];
-        rank.end = timeline.end.data() + program.first_task[id()];
-        if (!stretch.empty()) rank.stretch = stretch.data() + program.first_task[id()];
-        rank.issued = rank.host_waits[0];
-        rank.queued = true;
-        for (std::size_t s = 0; s < range.streams; ++s) {
-            rank.streams[s].head = packed.first_of_stream[range.stream + s];
-            if (rank.streams[s].head != kNoTask) rank.runnable |= std::uint64_t{1} << s;
+    /// Puts everything at the start of the program. A pass that ended well left the meetings empty.
+    void begin(std::span<const double> stretch, Timeline& timeline) {
+        std::fill(streams.begin(), streams.end(), StreamState{});
+        std::fill(segments.begin(), segments.end(), 0.0);
+        for (std::size_t r = ranks.size(); r-- > 0;) {
+            RankState& rank = ranks[r];
+            rank.start = timeline.start.data() + program.first_task[r];
+            rank.end = timeline.end.data() + program.first_task[r];
+            rank.stretch = stretch.empty() ? nullptr : stretch.data() + program.first_task[r];
+            rank.host_waiters = 0;
+            rank.host_segment = 0;
+            rank.issued = rank.host_waits[0];
+            rank.queued = true;
+            rank.runnable = 0;
+            const PackedRange& range = packed.range[program.ranks[r].program];
+            for (std::size_t s = 0; s < range.streams; ++s) {
+                rank.streams[s].head = packed.first_of_stream[range.stream + s];
+                if (rank.streams[s].head != kNoTask) rank.runnable |= std::uint64_t{1} << s;
+            }
+            stack.push_back(static_cast<std::uint32_t>(r));
         }
     }
 
@@ -275,7 +286,6 @@ class Replay {
     }
 
     const Program& program;
-    std::span<const double> stretch;
     const WorkCost* costs;
     PackedPrograms packed;
     std::vector<RankState> ranks;
@@ -285,18 +295,28 @@ class Replay {
     std::vector<Meeting> meetings;
     std::vector<Arrival> arrivals;
     std::vector<std::uint32_t> stack;  ///< ranks with something to run
-    Timeline timeline;
 };
 
-}  // namespace
+Replayer::Replayer(const Program& program, const WorkCosts& costs) {
+    validate(program);
+    pass_ = std::make_unique<Pass>(program, costs);
+}
+
+Replayer::~Replayer() = default;
+
+double Replayer::run(std::span<const double> stretch, Timeline& timeline) {
+    return pass_->run(stretch, timeline);
+}
 
 Timeline replay(const Program& program, const WorkCosts& costs) {
     return replay(program, costs, {});
 }
 
 Timeline replay(const Program& program, const WorkCosts& costs, std::span<const double> stretch) {
-    validate(program);
-    return Replay(program, costs, stretch).run();
+    Replayer replayer(program, costs);
+    Timeline timeline = make_timeline(program.tasks());
+    replayer.run(stretch, timeline);
+    return timeline;
 }
 
 }  // namespace orrery::sim

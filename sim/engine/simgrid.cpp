@@ -17,10 +17,11 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "core/plugin.hpp"
 #include "sim/engine/deadlock.hpp"
 #include "sim/engine/engine.hpp"
 #include "sim/engine/packed_program.hpp"
-#include "sim/engine/simgrid_actors.hpp"
+#include "sim/engine/simgrid/actors.hpp"
 #include "sim/engine/simgrid_plan.hpp"
 
 namespace orrery::sim {
@@ -96,13 +97,25 @@ int wait_for_child(pid_t child) {
     return status;
 }
 
+const Plugin& simgrid() {
+    static const Plugin plugin(
+        "orrery_simgrid",
+        "this orrery was built without SimGrid: install libsimgrid-dev and build again, "
+        "or use the engine replay",
+        false);
+    return plugin;
+}
+
 }  // namespace
 
 Timeline simulate_with_simgrid(const Program& program, const WorkCosts& costs,
                                const topologies::Cluster& cluster, const ForcedCollectives& forced) {
     validate(program);
+    if (!simgrid().loaded()) throw MissingCapability(simgrid().why());
+    const auto run = simgrid().function<decltype(orrery_simgrid_run)>("orrery_simgrid_run");
     const Network network(cluster);
     const SimgridPlan plan = plan_messages(program, cluster, network, forced);
+    const PackedPrograms packed = pack(program, costs);
     Progress progress = initial_progress(program);
     SharedResult shared(program.tasks(), progress.head.size());
     std::copy(progress.head.begin(), progress.head.end(), shared.output.head);
@@ -111,10 +124,10 @@ Timeline simulate_with_simgrid(const Program& program, const WorkCosts& costs,
     if (child < 0) throw SimulationError(fmt::format("engine simgrid: fork: {}", strerror(errno)));
     if (child == 0)
         run_child(*shared.header, [&] {
-            run_simgrid(program, costs, network, plan, shared.output, [&shared] {
-                shared.header->outcome = Outcome::deadlock;
-                _exit(0);
-            });
+            run({program, costs, packed, plan, shared.output, [&shared] {
+                     shared.header->outcome = Outcome::deadlock;
+                     _exit(0);
+                 }});
         });
 
     const int status = wait_for_child(child);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "sim/cost/collective_calibration.hpp"
 #include "sim/engine/collective_steps/collective_messages.hpp"
 #include "sim/engine/deadlock.hpp"
 #include "sim/engine/messages/message_routes.hpp"
@@ -64,20 +65,16 @@ class Planner {
         return devices;
     }
 
-    [[nodiscard]] std::string algorithm_of(CollectiveKind kind) const {
-        const ForcedCollective& choice = forced_for(forced, kind);
-        if (!choice.algorithm.empty()) return choice.algorithm;
-        const bool exchange = kind == CollectiveKind::all_to_all || kind == CollectiveKind::all_to_all_v;
-        return std::string(exchange ? "pairwise" : plain_algorithm(kind));
-    }
-
     void write_out(const Collective& work, const std::vector<std::uint32_t>& devices) {
         const TrafficMatrix* const matrix =
             work.kind == CollectiveKind::all_to_all_v ? &program.matrices.at(work.matrix) : nullptr;
         SimgridOperation& operation = plan.operations.emplace_back();
         const double bytes = work.kind == CollectiveKind::barrier ? 0 : work.bytes;  // signals only
-        operation.messages = collective_messages(
-            {work.kind, bytes, matrix}, member_places(devices, cluster, network), algorithm_of(work.kind));
+        operation.messages =
+            collective_messages({work.kind, bytes, matrix}, member_places(devices, cluster, network),
+                                simgrid_algorithm(work.kind, forced));
+        const double wire = wire_bytes(forced_for(forced, work.kind).protocol);
+        for (double& size : operation.messages.bytes) size *= wire;
         const MessageList& messages = operation.messages;
         operation.host = devices;
         for (std::size_t s = 0; s < messages.switches.size(); ++s) operation.host.push_back(hosts++);
@@ -85,6 +82,7 @@ class Planner {
         for (std::uint32_t m = 0; m < messages.size(); ++m) {
             if (messages.begins_lane[m] != 0) operation.lanes.push_back(m);
             const auto links = routes.links_of(m);
+            for (const std::uint32_t link : links) plan.bandwidth[link] = network.graph().bandwidth(link);
             plan.ways.try_emplace({operation.host[messages.from[m]], operation.host[messages.to[m]]},
                                   NetworkRoute{routes.latency_s[routes.of[m]], {links.begin(), links.end()}});
         }

@@ -30,6 +30,7 @@ struct SimgridPlan {
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> of;  ///< (communicator, work)
     /// Between hosts: those of the devices by their numbers, then one for each switch that adds.
     std::map<std::pair<std::uint32_t, std::uint32_t>, NetworkRoute> ways;
+    std::map<std::uint32_t, double> bandwidth;  ///< B/s, of every link of a way
 
     [[nodiscard]] const SimgridOperation& operation(std::uint32_t communicator, std::uint32_t work) const {
         return operations[of.at({communicator, work})];
@@ -38,8 +39,9 @@ struct SimgridPlan {
 
 /// The algorithms are those that `forced` names; where it names none, the plain one of each kind (ring;
 /// pairwise for exchanges; a message from or to each for gather and scatter; dissemination for a barrier).
-/// Throws ExperimentError where a collective has members that are not simulated or two devices have no way,
-/// InputError where a forced algorithm does not do the collective on its group.
+/// Of a forced protocol a message has the flags' bytes too; its latencies are of NCCL's software, which this
+/// engine leaves out. Throws ExperimentError where a collective has members that are not simulated or two
+/// devices have no way, InputError where a forced algorithm does not do the collective on its group.
 SimgridPlan plan_messages(const Program& program, const topologies::Cluster& cluster, const Network& network,
                           const ForcedCollectives& forced);
 

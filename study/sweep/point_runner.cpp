@@ -44,6 +44,20 @@ bool exclude(PointRow& row, Expressions& compiled, const std::vector<Expression>
     return false;
 }
 
+/// Does it; what it throws of a legal point becomes the row's.
+template <class Do>
+void or_failed(PointRow& row, Do what) {
+    try {
+        what();
+    } catch (const ExperimentError& error) {
+        refuse(row, PointStatus::failed, error.what());
+    } catch (const SimulationError& error) {
+        refuse(row, PointStatus::failed, error.what());
+    } catch (const MissingCapability& error) {
+        refuse(row, PointStatus::failed, error.what());
+    }
+}
+
 }  // namespace
 
 double badness(const Objective& objective, const sqlite::Value& value) {
@@ -67,8 +81,7 @@ PointRunner::PointRunner(const Study& study) : study_(study) {
     objective_.emplace(columns, std::vector{study.objectives.front().of});
 }
 
-PointRow PointRunner::run(std::uint64_t point, double best) {
-    PointRow row;
+std::optional<Experiment> PointRunner::read(std::uint64_t point, PointRow& row) {
     row.id = point;
     std::optional<Experiment> experiment;
     try {
@@ -77,23 +90,40 @@ PointRow PointRunner::run(std::uint64_t point, double best) {
         row.settings = varied_only(point);
         refuse(row, PointStatus::illegal,
                error.key.empty() ? error.message : error.key + ": " + error.message);
-        return row;
+        return std::nullopt;
     }
     row.settings = settings_of(*experiment, point);
-    if (exclude(row, *early_compiled_, early_, row.settings)) return row;
-    try {
-        if (best < kInfinity && bound_of(*experiment) > best) {
-            refuse(row, PointStatus::pruned, "its bound is worse than the best");
-        } else {
-            simulate_into(row, *experiment);
-        }
-    } catch (const ExperimentError& error) {
-        refuse(row, PointStatus::failed, error.what());
-    } catch (const SimulationError& error) {
-        refuse(row, PointStatus::failed, error.what());
-    } catch (const MissingCapability& error) {
-        refuse(row, PointStatus::failed, error.what());
+    if (exclude(row, *early_compiled_, early_, row.settings)) return std::nullopt;
+    return experiment;
+}
+
+PointRow PointRunner::run(std::uint64_t point) {
+    PointRow row;
+    if (const std::optional<Experiment> experiment = read(point, row))
+        or_failed(row, [&] { simulate_into(row, *experiment); });
+    return row;
+}
+
+PointRunner::Examined PointRunner::examine(std::uint64_t point) {
+    Examined examined;
+    PointRow row;
+    const std::optional<Experiment> experiment = read(point, row);
+    if (experiment) {
+        or_failed(row, [&] {
+            const PlanBound bound = bound_of_plan(*experiment);
+            examined.bound = badness_at(*experiment, bound.step_s);
+            if (bound.static_bytes > experiment->cluster.node.gpu.memory_bytes)
+                refuse(row, PointStatus::too_large,
+                       "parameters, gradients and optimizer state alone need more memory than a GPU has");
+        });
     }
+    if (row.status != PointStatus::ok) examined.row = std::move(row);
+    return examined;
+}
+
+PointRow PointRunner::pruned(std::uint64_t point) {
+    PointRow row;
+    if (read(point, row)) refuse(row, PointStatus::pruned, "its bound is worse than the best");
     return row;
 }
 
@@ -120,17 +150,16 @@ Values PointRunner::varied_only(std::uint64_t point) const {
     return values;
 }
 
-/// The objective's badness if the step took no longer than the bound.
-double PointRunner::bound_of(const Experiment& experiment) const {
-    const double seconds = compute_bound_s(experiment);
+/// The objective's badness if the step took that long.
+double PointRunner::badness_at(const Experiment& experiment, double step_s) const {
     const Objective& objective = study_.objectives.front();
-    if (objective.of.text == "step_time_s") return seconds;
+    if (objective.of.text == "step_time_s") return step_s;
     const parallel::Training& training = experiment.plan.training;
     const double tokens =
         static_cast<double>(training.global_batch) * static_cast<double>(training.seq_length);
     const double gpus =
         objective.of.text == "tokens_per_s" ? 1 : static_cast<double>(experiment.plan.parallel.gpus());
-    return -tokens / seconds / gpus;
+    return -tokens / step_s / gpus;
 }
 
 void PointRunner::simulate_into(PointRow& row, const Experiment& experiment) {

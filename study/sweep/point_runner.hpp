@@ -23,9 +23,20 @@ class PointRunner {
     explicit PointRunner(const Study& study);
 
     /// Reads, checks and simulates the point. Its mistakes become its row; an expression that fails for it
-    /// throws InputError. A legal point whose bound (compute_bound_s) is worse than `best` (as `badness`) is
-    /// pruned instead of simulated; infinite: none is.
-    PointRow run(std::uint64_t point, double best);
+    /// throws InputError.
+    PointRow run(std::uint64_t point);
+
+    /// What is known of a point before it is simulated: its row, where it is illegal, excluded by its
+    /// settings or too large for its parameters alone; otherwise nothing but a bound of its `badness`.
+    struct Examined {
+        std::optional<PointRow> row;
+        double bound = 0;  ///< the objective cannot be better
+    };
+    /// Only where can_prune(study).
+    Examined examine(std::uint64_t point);
+
+    /// The row of a legal point that is not simulated because its bound is worse than the best.
+    PointRow pruned(std::uint64_t point);
 
     /// Of the only objective; infinite for a row that is not ok.
     double badness_of(const PointRow& row);
@@ -33,7 +44,9 @@ class PointRunner {
   private:
     [[nodiscard]] Values settings_of(const Experiment& experiment, std::uint64_t point) const;
     [[nodiscard]] Values varied_only(std::uint64_t point) const;
-    [[nodiscard]] double bound_of(const Experiment& experiment) const;
+    /// The experiment of a legal point that no early condition excludes; otherwise fills the row.
+    std::optional<Experiment> read(std::uint64_t point, PointRow& row);
+    [[nodiscard]] double badness_at(const Experiment& experiment, double step_s) const;
     void simulate_into(PointRow& row, const Experiment& experiment);
 
     const Study& study_;

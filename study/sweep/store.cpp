@@ -153,6 +153,17 @@ void Store::add(std::span<const PointRow> rows) {
     database_.execute("COMMIT");
 }
 
+void Store::absorb(const std::filesystem::path& file, const Study& study, const std::string& version) {
+    const Store other(file, study, version);  // checks it, and ends what its writer left half done
+    sqlite::Statement attach = database_.prepare("ATTACH ? AS other");
+    attach.bind(1, file.string());
+    attach.step();
+    attach.reset();
+    database_.execute(
+        "BEGIN IMMEDIATE; INSERT OR IGNORE INTO points SELECT * FROM other.points;"
+        "INSERT OR IGNORE INTO metrics SELECT * FROM other.metrics; COMMIT; DETACH other");
+}
+
 void Store::write_front(std::span<const std::uint64_t> points) {
     database_.execute("BEGIN IMMEDIATE; DELETE FROM front");
     sqlite::Statement insert = database_.prepare("INSERT INTO front(place, point) VALUES (?, ?)");

@@ -23,7 +23,7 @@ namespace orrery::study {
 /// What became of a point.
 enum class PointStatus : std::uint8_t {
     ok,
-    too_large,  ///< simulated, but needs more memory than a GPU has
+    too_large,  ///< needs more memory than a GPU has; simulated unless the best alone are asked for
     excluded,   ///< a condition of `where` does not hold
     illegal,    ///< no such plan: degrees that do not fit together
     failed,     ///< legal, but cannot be simulated: deadlock, a capability that is missing
@@ -49,6 +49,9 @@ class Store {
     [[nodiscard]] std::vector<bool> done(std::uint64_t points);
     /// Adds rows in one transaction; a row that is there already stays.
     void add(std::span<const PointRow> rows);
+    /// Takes over the rows of another file of the same study, as a process of a job leaves it. Throws as the
+    /// constructor.
+    void absorb(const std::filesystem::path& file, const Study& study, const std::string& version);
     void write_front(std::span<const std::uint64_t> points);
 
     /// Rows of that status, with the value of each expression, by id. Points without figures count only for

@@ -40,10 +40,10 @@ std::vector<Shown> shown_columns(const Study& study) {
             std::any_of(shown.begin(), shown.end(), [&](const Shown& s) { return s.title == title; });
         if (!there) shown.push_back({title, expression});
     };
+    for (const Objective& objective : study.objectives) add(objective.of.text, objective.of.text);
     for (const std::string& key : study.space.keys()) {
         if (takes_several_values(study, key)) add(key, expression_of(key));
     }
-    for (const Objective& objective : study.objectives) add(objective.of.text, objective.of.text);
     for (const auto& [name, expression] : study.define) add(name, expression_of(name));
     for (const char* column : {"step_time_s", "mfu", "bubble_ratio", "memory.peak_bytes"}) {
         add(column, expression_of(column));

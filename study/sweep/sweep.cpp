@@ -1,82 +1,23 @@
 #include "study/sweep/sweep.hpp"
 
 #include <tbb/enumerable_thread_specific.h>
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <mutex>
 
+#include "study/sweep/best_first.hpp"
 #include "study/sweep/front.hpp"
 #include "study/sweep/point_runner.hpp"
+#include "study/sweep/team.hpp"
 
 namespace orrery::study {
 namespace {
 
-constexpr std::size_t kWave = 1024;  ///< points between two looks at the best
-constexpr std::size_t kChunk = 16;   ///< points to a transaction
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr std::size_t kWave = 65536;  ///< points listed at once
+constexpr std::size_t kChunk = 16;    ///< points to a transaction
 
 using Runners = tbb::enumerable_thread_specific<PointRunner>;
-
-/// The smallest `most` of the numbers given so far.
-class Best {
-  public:
-    explicit Best(std::size_t most) : most_(most) {}
-
-    void add(double x) {
-        if (most_ == 0 || x >= worst()) return;
-        kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), x), x);
-        if (kept_.size() > most_) kept_.pop_back();
-    }
-
-    /// What a further number must be below to be kept.
-    [[nodiscard]] double worst() const {
-        return most_ > 0 && kept_.size() == most_ ? kept_.back() : kInfinity;
-    }
-
-  private:
-    std::size_t most_;
-    std::vector<double> kept_;  ///< sorted
-};
-
-/// Runs these points, all against what was the best before them.
-void run_wave(std::span<const std::uint64_t> points, Best& best, Runners& runners, Store& store,
-              const SweepOptions& options) {
-    const double worst = best.worst();
-    std::mutex mutex;
-    const std::size_t chunks = (points.size() + kChunk - 1) / kChunk;
-    tbb::parallel_for(
-        std::size_t{0}, chunks,
-        [&](std::size_t chunk) {
-            PointRunner& runner = runners.local();
-            std::vector<PointRow> rows;
-            std::vector<double> found;
-            for (std::size_t i = chunk * kChunk; i < std::min(points.size(), (chunk + 1) * kChunk); ++i) {
-                rows.push_back(runner.run(points[i], worst));
-                if (options.prune_to > 0) found.push_back(runner.badness_of(rows.back()));
-                if (options.advance) options.advance(1);
-            }
-            const std::scoped_lock lock(mutex);
-            store.add(rows);
-            for (const double x : found) best.add(x);
-        },
-        tbb::simple_partitioner());
-}
-
-/// What a sweep that was never interrupted knows when it comes to this wave: the points of those before.
-Best best_before(const Study& study, Store& store, std::uint64_t first_of_wave, std::size_t most) {
-    Best best(most);
-    const Objective& objective = study.objectives.front();
-    for (const Store::Found& found : store.find(PointStatus::ok, {objective.of})) {
-        if (found.id >= first_of_wave) break;
-        const double x = badness(objective, found.values.front());
-        if (!std::isnan(x)) best.add(x);
-    }
-    return best;
-}
 
 }  // namespace
 
@@ -88,28 +29,48 @@ bool can_prune(const Study& study) {
 }
 
 PointRow run_point(const Study& study, std::uint64_t point) {
-    return PointRunner(study).run(point, kInfinity);
+    return PointRunner(study).run(point);
 }
 
 void sweep(const Study& study, Store& store, const SweepOptions& options) {
+    sweep(study, store, options, *make_team(options.jobs));
+}
+
+void sweep(const Study& study, Store& store, const SweepOptions& options, Team& team) {
+    if (options.prune_to > 0 && can_prune(study)) return sweep_best_first(study, store, options, team);
     const std::uint64_t size = study.space.size();
-    const std::vector<bool> done = store.done(size);
-    const std::size_t most = can_prune(study) ? options.prune_to : 0;
+    const std::vector<bool> done = done_by_all(store, size, team);
     Runners runners([&study] { return PointRunner(study); });
-    tbb::task_arena arena(options.jobs > 0 ? options.jobs : tbb::task_arena::automatic);
-    Best best(most);
-    bool skipped = false;  // rows that this run has not seen itself
+    std::mutex mutex;
     for (std::uint64_t first = 0; first < size; first += kWave) {
         std::vector<std::uint64_t> points;
         const std::uint64_t end = std::min<std::uint64_t>(size, first + kWave);
         for (std::uint64_t id = first; id < end; ++id) {
             if (!done[id]) points.push_back(id);
         }
-        skipped |= points.size() < end - first;
-        if (points.empty()) continue;
-        if (most > 0 && skipped) best = best_before(study, store, first, most);
-        arena.execute([&] { run_wave(points, best, runners, store, options); });
+        const auto chunk = [&](std::size_t at) {
+            std::vector<PointRow> rows;
+            for (std::size_t i = at * kChunk; i < std::min(points.size(), (at + 1) * kChunk); ++i)
+                rows.push_back(runners.local().run(points[i]));
+            const std::scoped_lock lock(mutex);
+            store.add(rows);
+            return std::to_string(rows.size());
+        };
+        team.map((points.size() + kChunk - 1) / kChunk, chunk, [&](const std::string& rows) {
+            if (options.advance) options.advance(std::stoull(rows));
+        });
     }
+}
+
+std::vector<bool> done_by_all(Store& store, std::uint64_t points, Team& team) {
+    const std::string bits = team.decide([&] {
+        std::string text;
+        for (const bool done : store.done(points)) text += done ? '1' : '0';
+        return text;
+    });
+    std::vector<bool> done;
+    for (const char bit : bits) done.push_back(bit == '1');
+    return done;
 }
 
 std::vector<Ranked> rank(const Study& study, Store& store) {

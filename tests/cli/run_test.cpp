@@ -162,5 +162,23 @@ TEST(Configs, AllRunAndFit) {
     EXPECT_GE(count, 20);
 }
 
+TEST(Run, OfExpertsShowsTheirTrafficAndTheBusiestLinksByName) {
+    const std::string config = kSourceDir + "/configs/moe/mixtral-capacity.yaml";
+    const Outcome shown = orrery_command("run " + config);
+    ASSERT_EQ(shown.status, 0) << shown.err;
+    for (const char* word : {"dispatch", "combine", "busiest expert", "busiest rank", "dropped",
+                             "busiest links", " nic ", "gpu ", "carried in the step"})
+        EXPECT_NE(shown.out.find(word), std::string::npos) << word;
+    for (const char* engine : {"flow", "replay"}) {
+        const Outcome outcome = orrery_command("run " + config + " --json --engine " + engine);
+        ASSERT_EQ(outcome.status, 0) << outcome.err;
+        const auto network = nlohmann::json::parse(outcome.out).at("network");
+        EXPECT_GT(network.at("bytes_by_tier").at("network").get<double>(), 0) << engine;
+        EXPECT_GT(network.at("by_kind").at("all-to-all-v").at("node_bytes").get<double>(), 0) << engine;
+        ASSERT_FALSE(network.at("hottest_links").empty()) << engine;
+        EXPECT_GT(network.at("hottest_links").at(0).at("utilisation").get<double>(), 0) << engine;
+    }
+}
+
 }  // namespace
 }  // namespace orrery

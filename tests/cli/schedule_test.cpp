@@ -33,7 +33,7 @@ TEST(ScheduleCommand, PrintsOneJsonObjectWithTheAgreedKeys) {
     EXPECT_DOUBLE_EQ(json["makespan"], 33);
     EXPECT_DOUBLE_EQ(json["bubble_ratio"], 3.0 / 11);
     EXPECT_DOUBLE_EQ(json["bubble_overhead"], 3.0 / 8);
-    EXPECT_EQ(json["peak_activation"], nlohmann::json({4, 3, 2, 1}));
+    EXPECT_EQ(json["peak_activation"], nlohmann::ordered_json({4, 3, 2, 1}));
     EXPECT_EQ(json["comm_messages_per_microbatch"], 6);
     EXPECT_EQ(json["actions"], 64);
 }

@@ -1,8 +1,12 @@
 // `orrery sweep` and `orrery query` as a user runs them, and killed while they run.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -54,6 +58,60 @@ TEST(SweepCommand, KilledAtAnyTimeAndResumedGivesTheSameTable) {
         EXPECT_EQ(folder.contents("killed" + std::to_string(round) + "/points.csv"), table) << round;
     }
     EXPECT_GT(killed, 2);
+}
+
+/// "mpirun -n 3 orrery", or nothing where there is no MPI.
+std::string three_processes() {
+    const std::string binary = ORRERY_BINARY;
+    const std::string module = binary.substr(0, binary.rfind('/')) + "/liborrery_mpi.so";
+    if (std::system("command -v mpirun >/dev/null") != 0 || ::access(module.c_str(), R_OK) != 0) return "";
+    return "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe -n 3 " + binary;
+}
+
+TEST(SweepCommand, ThreeProcessesMakeTheTableOfOne) {
+    const std::string job = three_processes();
+    if (job.empty()) GTEST_SKIP() << "no MPI here";
+    const ScratchFolder folder;
+    folder.write("study.yaml", kStudy);
+    for (const std::string how : {"", " --best 2"}) {
+        const std::string name = how.empty() ? "all" : "best";
+        const std::string command = " sweep " + folder.path("study.yaml") + how + " --out ";
+        const Outcome one = orrery_command(command + folder.path(name + "1"));
+        ASSERT_EQ(one.status, 0) << one.err;
+        const std::string log = folder.path("log");
+        ASSERT_EQ(std::system((job + command + folder.path(name + "3") + " >" + log + " 2>&1").c_str()), 0)
+            << folder.contents("log");
+        EXPECT_EQ(folder.contents(name + "3/points.csv"), folder.contents(name + "1/points.csv"));
+        EXPECT_FALSE(std::filesystem::exists(folder.path(name + "3/study.rank1.sqlite")));
+        // A second job refuses in all its processes, once in words.
+        EXPECT_NE(std::system((job + command + folder.path(name + "3") + " >" + log + " 2>&1").c_str()), 0);
+        const std::string text = folder.contents("log");
+        EXPECT_NE(text.find("is there already"), std::string::npos) << text;
+        EXPECT_EQ(text.find("is there already", text.find("is there already") + 1), std::string::npos)
+            << text;
+    }
+}
+
+/// One of its processes is killed; the others end with it, and what they had finished stands.
+TEST(SweepCommand, AJobThatLosesAProcessGoesOnWhereItWas) {
+    const std::string job = three_processes();
+    if (job.empty()) GTEST_SKIP() << "no MPI here";
+    const ScratchFolder folder;
+    folder.write("study.yaml", kStudy);
+    const std::string command = " sweep " + folder.path("study.yaml") + " --out ";
+    ASSERT_EQ(orrery_command(command + folder.path("whole")).status, 0);
+    for (const char* delay : {"0.3", "0.6", "1"}) {
+        const std::string out = folder.path(std::string("killed") + delay);
+        // The last process started in that folder: any rank.
+        const std::string kill =
+            "(sleep " + std::string(delay) + "; pkill -KILL -n -f 'orrery sweep .*" + out + "$') & ";
+        (void)std::system((kill + job + command + out + " >/dev/null 2>&1; wait").c_str());
+        const Outcome resumed = orrery_command(command + out + " --resume");
+        ASSERT_EQ(resumed.status, 0) << resumed.err;
+        EXPECT_EQ(folder.contents(std::string("killed") + delay + "/points.csv"),
+                  folder.contents("whole/points.csv"))
+            << delay;
+    }
 }
 
 TEST(SweepCommand, RefusesToOverwriteAndSaysHowToGoOn) {

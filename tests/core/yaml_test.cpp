@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
 namespace orrery {
 namespace {
 
@@ -38,6 +42,35 @@ TEST(Yaml, ExpandsAliases) {
 
 TEST(Yaml, ReadsAnEmptyDocumentAsNull) {
     EXPECT_EQ(yaml::parse("", "f").kind, yaml::Kind::null);
+}
+
+/// Whatever is kept of earlier reads, a read gives what the file holds: rewritten at once, with the old time
+/// of change, replaced by another of the same size.
+TEST(Yaml, ReadsWhatTheFileHoldsNow) {
+    namespace fs = std::filesystem;
+    const fs::path path = fs::path(testing::TempDir()) / "read_again.yaml";
+    const auto write = [](const fs::path& to, int value) { std::ofstream(to) << "a: " << value << "\n"; };
+    const auto value = [&] { return yaml::read(path).find("a")->text; };
+    for (int i = 100; i < 150; ++i) {
+        write(path, i);
+        EXPECT_EQ(value(), std::to_string(i));
+        EXPECT_EQ(value(), std::to_string(i));
+    }
+    const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(1);
+    for (int i = 200; i < 250; ++i) {
+        if (i % 2 == 0) {
+            write(path, i);
+        } else {
+            const fs::path other = path.string() + ".other";
+            write(other, i);
+            fs::rename(other, path);
+        }
+        fs::last_write_time(path, long_ago);
+        EXPECT_EQ(value(), std::to_string(i));
+        EXPECT_EQ(value(), std::to_string(i));
+    }
+    fs::remove(path);
+    EXPECT_THROW(value(), InputError);
 }
 
 TEST(Yaml, RefusesWhatItCannotTrust) {

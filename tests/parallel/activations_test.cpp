@@ -171,9 +171,9 @@ TEST(Offload, LayerByLayerMovesWhatTheLayerKeepsThereAndBack) {
 TEST(Offload, ToItselfHasNoMeaning) {
     Plan plan;
     plan.layer_offload.assign(3, OffloadTarget::partner);
-    EXPECT_THROW(case_of("1f1b", 3, 4, 3, plan).lowered(true, false), ExperimentError);
+    EXPECT_THROW((void)case_of("1f1b", 3, 4, 3, plan).lowered(true, false), ExperimentError);
     plan.offload_partner = {1, 2, 0};
-    EXPECT_NO_THROW(case_of("1f1b", 3, 4, 3, plan).lowered(true, false));
+    EXPECT_NO_THROW((void)case_of("1f1b", 3, 4, 3, plan).lowered(true, false));
 }
 
 TEST(Recomputation, OfVarunaRunsTheStageAgainAndKeepsItsInputOnly) {

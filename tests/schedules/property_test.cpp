@@ -101,7 +101,7 @@ TEST(EverySchedule, RejectsImpossibleSizesByName) {
     }
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef ORRERY_UNDER_SANITIZERS
 constexpr bool kWholeGrid = false;  // ten times slower there
 #else
 constexpr bool kWholeGrid = true;

@@ -49,6 +49,22 @@ TEST(GroupPlacement, ATorusGroupHasTheLinksOfItsBox) {
     EXPECT_TRUE(place_group(first(512), cluster).one_node());
 }
 
+TEST(GroupPlacement, AnUnevenGroupHasTheNicsOfItsSmallestNode) {
+    const topologies::Cluster cluster = topologies::find_cluster("dgx-h100", 3);
+    const std::vector<std::uint32_t> devices{8, 0, 1, 2, 9, 10, 11, 16, 17};  // 3, 4 and 2 of a node
+    const auto group = place_group(devices, cluster);
+    EXPECT_EQ(group.least_per_node, 2);
+    EXPECT_EQ(group.most_per_node, 4);
+    EXPECT_EQ(group.root_members, 4);
+    EXPECT_DOUBLE_EQ(group.network_bandwidth, 2 * 50e9);
+    // Each member has a NIC to itself on every node: two share the two NICs.
+    EXPECT_DOUBLE_EQ(group.sharing_members, 2);
+    // Alone on the cluster but with one NIC a node, four share what two do.
+    topologies::Cluster thin = cluster;
+    thin.node.nics = 1;
+    EXPECT_DOUBLE_EQ(place_group(devices, thin, 1).sharing_members, 4);
+}
+
 TEST(GroupPlacement, AMixedGroupMovesAtThePaceOfItsSlowestNode) {
     topologies::Cluster cluster = topologies::find_cluster("dgx-h100", 2);
     topologies::Node slow = cluster.node;

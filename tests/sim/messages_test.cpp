@@ -8,6 +8,7 @@
 
 #include "core/error.hpp"
 #include "sim/engine/collective_steps/collective_messages.hpp"
+#include "sim/engine/messages/bare_collective.hpp"
 
 namespace orrery::sim {
 namespace {
@@ -184,6 +185,35 @@ TEST(Messages, CarryTheOverheadsOfACalibration) {
     const MessageRoutes routes = route_messages(messages, devices, on, network, {0, 1, 3e-6, 1, 0.5});
     EXPECT_NEAR(move_messages(messages, routes, 5e-6).time_s, 5e-6 + 2 * (kNetworkHop + 3e-6 + 5e5 / 5e9),
                 1e-12);
+}
+
+/// What may be forced is what some group can do, on every engine.
+TEST(BareCollective, EveryAlgorithmThatMayBeForcedRunsOnEveryEngine) {
+    const auto cluster = topologies::make_cluster("dgx-h100", 2);
+    const CollectiveCalibration calibration = load_collectives(cluster.node.collectives);
+    for (const CollectiveKind kind : collective_kinds()) {
+        EXPECT_FALSE(algorithms_of(kind).empty()) << to_string(kind);
+        for (const std::string& algorithm : algorithms_of(kind)) {
+            BareCollective request;
+            request.kind = kind;
+            request.bytes = 1 << 20;
+            request.choice.algorithm = algorithm;
+            const std::uint32_t members = kind == CollectiveKind::send_recv ? 2
+                                          : algorithm == "nvls"             ? 8
+                                                                            : 16;
+            for (std::uint32_t d = 0; d < members; ++d) request.devices.push_back(d);
+            if (kind == CollectiveKind::all_to_all_v) request.matrix = zipf_matrix(members, 1 << 20, 0.5);
+            for (const BareEngine engine : {BareEngine::replay, BareEngine::flow, BareEngine::simgrid}) {
+                request.engine = engine;
+                try {
+                    EXPECT_GT(run_bare_collective(request, cluster, calibration).cost.time_s, 0)
+                        << to_string(kind) << ' ' << algorithm << ' ' << to_string(engine);
+                } catch (const MissingCapability&) {
+                    EXPECT_EQ(engine, BareEngine::simgrid);
+                }
+            }
+        }
+    }
 }
 
 }  // namespace

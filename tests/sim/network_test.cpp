@@ -120,20 +120,56 @@ TEST(Network, RingsOnRailsStayOnTheirRail) {
         }
 }
 
-TEST(Network, HasOneRingWhereTheDevicesDoNotFillNodesAlike) {
+TEST(Network, HasOneRingInsideANodeAndWhereANodeHasOneDevice) {
     const Network network(four_nodes());
     for (const std::vector<std::uint32_t>& devices :
-         {std::vector<std::uint32_t>{0, 1, 2, 3}, {0, 4, 8, 12}, {0, 1, 2, 4, 5}, {0, 4, 1, 5}, {0, 1, 4, 8}})
+         {std::vector<std::uint32_t>{0, 1, 2, 3}, {0, 4, 8, 12}, {0, 1, 4, 8}})
         EXPECT_EQ(network.rings(devices), (std::vector<std::vector<std::uint32_t>>{devices}));
+}
+
+TEST(Network, RingsPassNodeByNodeInWhateverOrderTheDevicesAreGiven) {
+    const Network network(four_nodes());
+    EXPECT_EQ(network.rings({0, 4, 1, 5}), (std::vector<std::vector<std::uint32_t>>{{0, 1, 4, 5}}));
+    EXPECT_EQ(network.rings({4, 0, 8, 1}), (std::vector<std::vector<std::uint32_t>>{{4, 0, 1, 8}}));
+    EXPECT_EQ(network.rings({0, 4, 2, 6}),
+              (std::vector<std::vector<std::uint32_t>>{{0, 2, 4, 6}, {2, 0, 6, 4}}));
+}
+
+/// As many as the node with the fewest cards has of them; each enters and leaves every node by another one.
+TEST(Network, HasAsManyRingsAsTheNodeWithTheFewestCardsHas) {
+    topologies::Cluster cluster = four_nodes();
+    cluster.node.nics = 4;
+    const Network network(cluster);
+    for (const std::vector<std::uint32_t>& devices :
+         {std::vector<std::uint32_t>{0, 1, 2, 4, 5}, {0, 1, 2, 3, 5, 7}, {0, 2, 3, 4, 5, 6, 7, 12, 14}}) {
+        const auto rings = network.rings(devices);
+        ASSERT_EQ(rings.size(), 2U);
+        std::set<std::uint32_t> links;
+        std::size_t crossings = 0;
+        for (const auto& ring : rings) {
+            std::vector<std::uint32_t> sorted = ring;
+            std::sort(sorted.begin(), sorted.end());
+            EXPECT_EQ(sorted, devices);
+            for (std::size_t i = 0; i < ring.size(); ++i) {
+                const std::uint32_t to = ring[(i + 1) % ring.size()];
+                if (ring[i] / 4 == to / 4) continue;
+                const NetworkRoute route = network.route(ring[i], to);
+                links.insert(route.links.front());
+                links.insert(route.links.back());
+                ++crossings;
+            }
+        }
+        EXPECT_EQ(links.size(), 2 * crossings);
+    }
 }
 
 TEST(Network, HasNoRouteWithoutLinks) {
     topologies::Cluster cluster = four_nodes();
     cluster.node.nics = 0;
-    EXPECT_THROW(Network(cluster).route(0, 4), ExperimentError);
-    EXPECT_THROW(Network(cluster).route(0, 16), ExperimentError);
+    EXPECT_THROW((void)Network(cluster).route(0, 4), ExperimentError);
+    EXPECT_THROW((void)Network(cluster).route(0, 16), ExperimentError);
     cluster.node.gpu_link_bandwidth = 0;
-    EXPECT_THROW(Network(cluster).route(0, 1), ExperimentError);
+    EXPECT_THROW((void)Network(cluster).route(0, 1), ExperimentError);
     EXPECT_TRUE(Network(cluster).route(1, 1).links.empty());
 }
 

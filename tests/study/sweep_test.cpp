@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <random>
 
 #include "core/error.hpp"
+#include "random_experiment.hpp"
 #include "study/simulate.hpp"
 #include "study/sweep/bound.hpp"
 #include "study/sweep/query.hpp"
@@ -25,6 +27,10 @@ constexpr const char* kPlans =
     "where: [pp <= 8, step_time_s < 100]\n"
     "define: {gpu_seconds: step_time_s * cluster.gpus}\n"
     "objective: {minimize: step_time_s}\n";
+
+constexpr const char* kManyPlans =
+    "vary: {plans: {gpus: 16, tp: [1, 2, 4], pp: all, vpp: [1, 2, 4]}, training.micro_batch: [1, 2],\n"
+    "  training.recompute: [none, full], training.global_batch: [32, 64]}\n";
 
 Study plans() {
     return parse_study(std::string(kExperiment) + kPlans, "study.yaml");
@@ -84,6 +90,32 @@ TEST(Sweep, GivesTheSameTableOnAnyNumberOfThreadsAndAfterAnyInterruption) {
     }
 }
 
+/// The same where the best alone are asked for: which points are simulated depends on nothing but the study.
+TEST(Sweep, SearchesTheSamePointsOnAnyNumberOfThreadsAndAfterAnyInterruption) {
+    const Study study = parse_study(std::string(kExperiment) + kManyPlans, "study.yaml");
+    const auto file = fresh_file("searched");
+    std::vector<PointRow> rows;
+    std::string whole;
+    {
+        Store store(file, study, "test");
+        sweep(study, store, {1, 2, {}});
+        whole = store.csv();
+        EXPECT_EQ(table_after(study, "searched_by_two", 2, 2), whole);
+        ASSERT_FALSE(store.find(PointStatus::pruned, {}).empty());
+    }
+    std::mt19937 random(1);
+    for (int trial = 0; trial < 10; ++trial) {
+        const auto copy = fresh_file("searched_again");
+        std::filesystem::copy_file(file, copy);
+        Store store(copy, study, "test");
+        const std::string chosen = std::to_string(random() % 7);
+        for (const char* table : {"metrics WHERE (point * 5) % 7 >= ", "points WHERE (id * 5) % 7 >= "})
+            store.database().execute(std::string("DELETE FROM ") + table + chosen);
+        sweep(study, store, {2, 2, {}});
+        EXPECT_EQ(store.csv(), whole) << trial;
+    }
+}
+
 TEST(Sweep, RefusesTheResultsOfAnotherStudy) {
     const auto file = fresh_file("other");
     { const Store store(file, plans(), "test"); }
@@ -94,13 +126,20 @@ TEST(Sweep, RefusesTheResultsOfAnotherStudy) {
 }
 
 TEST(Sweep, PruningKeepsTheBest) {
-    const Study study = plans();
-    ASSERT_TRUE(can_prune(study));
-    Store all(fresh_file("all"), study, "test");
-    sweep(study, all, {2, 0, {}});
-    Store pruned(fresh_file("pruned"), study, "test");
-    sweep(study, pruned, {2, 1, {}});
-    EXPECT_EQ(rank(study, pruned).front().point, rank(study, all).front().point);
+    for (const char* objective : {"minimize: step_time_s", "maximize: tokens_per_s_per_gpu"}) {
+        const Study study = parse_study(
+            std::string(kExperiment) + kManyPlans + "objective: {" + objective + "}\n", "study.yaml");
+        ASSERT_TRUE(can_prune(study));
+        Store all(fresh_file("all"), study, "test");
+        sweep(study, all, {2, 0, {}});
+        Store pruned(fresh_file("pruned"), study, "test");
+        sweep(study, pruned, {2, 3, {}});
+        const std::vector<Ranked> expected = rank(study, all);
+        const std::vector<Ranked> found = rank(study, pruned);
+        ASSERT_GE(found.size(), 3U);
+        for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(found[i].point, expected[i].point) << objective;
+        EXPECT_LT(found.size(), expected.size());
+    }
 }
 
 TEST(Bound, IsNeverAboveTheStep) {
@@ -110,9 +149,35 @@ TEST(Bound, IsNeverAboveTheStep) {
         std::vector<std::string> overrides;
         for (const Setting* s : study.space.point(id)) overrides.push_back(s->key + "=" + s->value.text);
         const Experiment experiment = parse_experiment(kExperiment, "e.yaml", overrides);
-        const double bound = compute_bound_s(experiment);
+        const double bound = bound_of_plan(experiment).step_s;
         EXPECT_GT(bound, 0);
         EXPECT_LE(bound, step_time(experiment)) << id;
+    }
+}
+
+TEST(Bound, IsNeverAboveTheStepNorTheMemoryOfRandomExperiments) {
+    std::mt19937 random(7);
+    for (int trial = 0; trial < 150; ++trial) {
+        const Experiment experiment = random_experiment(random);
+        const PlanBound bound = bound_of_plan(experiment);
+        const report::Result result = summarize(experiment, simulate(experiment));
+        EXPECT_GT(bound.step_s, 0) << experiment.description;
+        EXPECT_LE(bound.step_s, result.step_time_s * (1 + 1e-12)) << experiment.description;
+        EXPECT_LE(bound.static_bytes, result.memory.peak_bytes) << experiment.description;
+    }
+}
+
+/// Without communication, contention and host it is the step: the pipeline's closed form.
+TEST(Bound, IsTheStepOfAPipelineWhoseLayersAreAllThatCosts) {
+    for (const char* schedule : {"gpipe", "1f1b"}) {
+        Experiment experiment = parse_experiment(
+            kExperiment, "e.yaml",
+            std::vector<std::string>{"parallel.pp=4", "cluster.nodes=1", "cluster.gpus=4",
+                                     "training.global_batch=12", std::string("schedule.name=") + schedule});
+        const double step = step_time(experiment);
+        const double bound = bound_of_plan(experiment).step_s;
+        EXPECT_LE(bound, step);
+        EXPECT_GE(bound, 0.85 * step) << schedule;
     }
 }
 

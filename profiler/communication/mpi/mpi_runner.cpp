@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "core/error.hpp"
@@ -42,6 +45,40 @@ class MpiProcesses final : public Processes {
         for (int i = 0; i < job().size; ++i)
             out.emplace_back(all.data() + static_cast<std::size_t>(i) * kLength);
         return out;
+    }
+    [[nodiscard]] int neighbours() override {
+        MPI_Comm host = MPI_COMM_NULL;
+        int count = 1;
+        ORRERY_MPI(
+            MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, job().rank, MPI_INFO_NULL, &host));
+        ORRERY_MPI(MPI_Comm_size(host, &count));
+        ORRERY_MPI(MPI_Comm_free(&host));
+        return count;
+    }
+    void send(int to, const std::string& bytes) override {
+        ORRERY_MPI(MPI_Send(bytes.data(), count_of(bytes.size()), MPI_BYTE, to, kLetter, MPI_COMM_WORLD));
+    }
+    std::optional<Letter> poll() override {
+        int there = 0;
+        MPI_Status status;
+        ORRERY_MPI(MPI_Iprobe(MPI_ANY_SOURCE, kLetter, MPI_COMM_WORLD, &there, &status));
+        if (there == 0) return std::nullopt;
+        int bytes = 0;
+        ORRERY_MPI(MPI_Get_count(&status, MPI_BYTE, &bytes));
+        Letter letter{status.MPI_SOURCE, std::string(static_cast<std::size_t>(bytes), '\0')};
+        ORRERY_MPI(MPI_Recv(letter.bytes.data(), bytes, MPI_BYTE, letter.from, kLetter, MPI_COMM_WORLD,
+                            MPI_STATUS_IGNORE));
+        return letter;
+    }
+    void abort() override { (void)MPI_Abort(MPI_COMM_WORLD, 1); }
+
+  private:
+    static constexpr int kLetter = 71;  ///< tag
+
+    static int count_of(std::size_t bytes) {
+        if (bytes > static_cast<std::size_t>(std::numeric_limits<int>::max()))
+            throw ExperimentError("a message between processes is larger than MPI takes (2 GiB)");
+        return static_cast<int>(bytes);
     }
 };
 

@@ -39,15 +39,15 @@ double exchange_s(double bytes, const GroupPlacement& group, const Bandwidths& b
     const double inside = peers_inside * share / b.link;
     if (group.one_node()) return inside;
     const double peers_between = group.ranks - group.least_per_node;
-    return std::max(inside, group.most_per_node * peers_between * share / b.network);
+    return std::max(inside, group.sharing_members * peers_between * share / b.network);
 }
 
 double root_s(double bytes, const GroupPlacement& group, const Bandwidths& b) {
     const double share = bytes / group.ranks;
-    const double inside = (group.most_per_node - 1) * share / b.link;
+    const double inside = (group.root_members - 1) * share / b.link;
     if (group.one_node()) return inside;
-    const double one_nic = b.network / group.least_per_node;  // a root drives its own NIC only
-    return std::max(inside, (group.ranks - group.most_per_node) * share / one_nic);
+    const double one_nic = b.network / group.sharing_members;  // a root drives its own NIC only
+    return std::max(inside, (group.ranks - group.root_members) * share / one_nic);
 }
 
 }  // namespace

@@ -2,8 +2,9 @@
 //
 // The algorithms of the literature that NCCL does not choose by itself, step by step: each step costs a hop
 // and its bytes over the slower of a GPU's link and, for the members of a node that send between nodes in it,
-// their node's NICs. Members are taken to fill their nodes one after the other. Software's share comes from
-// the calibration's point-to-point figures. The messages of each are in sim/engine/collective_steps.
+// their node's NICs. Members are taken to fill their nodes one after the other; of a group that has more on
+// one node than on another some pair is taken to leave its node at every distance. Software's share comes
+// from the calibration's point-to-point figures. The messages of each are in sim/engine/collective_steps.
 //
 //   halving-doubling   Thakur, Rabenseifner and Gropp 2005; Rabenseifner 2004 for other than powers of two:
 //                      2 lg p' hops and 2 (p' - 1)/p' of the buffer (all-reduce), half of both for each half
@@ -40,7 +41,8 @@ struct Paths {
     }
     /// Members in pairs that lie `distance`, a power of two, apart exchange `bytes`.
     [[nodiscard]] double swap(int distance, double bytes) const {
-        const bool leave = !group.one_node() && group.most_per_node % (2 * distance) != 0;
+        const bool even = group.least_per_node == group.most_per_node;
+        const bool leave = !group.one_node() && (!even || group.most_per_node % (2 * distance) != 0);
         return step(distance < group.most_per_node, leave, bytes);
     }
     /// Some stay in the node, some leave it, each over its own share of the NICs.
@@ -49,7 +51,7 @@ struct Paths {
     }
     /// The node's members each exchange `bytes` with members of other nodes.
     [[nodiscard]] double between(double bytes) const {
-        return network_hop + group.most_per_node * bytes / network;
+        return network_hop + group.sharing_members * bytes / network;
     }
     [[nodiscard]] double inside(double bytes) const { return link_hop + bytes / link; }
 
@@ -122,7 +124,7 @@ std::optional<double> pairwise_time(CollectiveKind kind, double bytes, const Gro
         return std::nullopt;
     const Paths paths(group, protocol, calibration);
     const double block = bytes / group.ranks;
-    const int peers = group.most_per_node - 1;  // in the node; the others' rounds all leave it
+    const int peers = group.least_per_node - 1;  // in the node; the others' rounds all leave it
     const double inside = peers * paths.inside(block);
     if (group.one_node()) return paths.start + inside;
     return paths.start + (peers > 0 ? inside : 0) + (group.ranks - 1 - peers) * paths.between(block);

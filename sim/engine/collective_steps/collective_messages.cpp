@@ -124,6 +124,13 @@ std::string_view plain_algorithm(CollectiveKind kind) {
     }
 }
 
+std::string simgrid_algorithm(CollectiveKind kind, const ForcedCollectives& forced) {
+    const ForcedCollective& choice = forced_for(forced, kind);
+    if (!choice.algorithm.empty()) return choice.algorithm;
+    const bool exchange = kind == CollectiveKind::all_to_all || kind == CollectiveKind::all_to_all_v;
+    return std::string(exchange ? "pairwise" : plain_algorithm(kind));
+}
+
 MessageList collective_messages(const CollectiveRequest& request, const MemberPlaces& places,
                                 std::string_view algorithm) {
     if (request.kind == CollectiveKind::send_recv && places.members() != 2)

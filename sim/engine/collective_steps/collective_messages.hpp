@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/cost/forced_collectives.hpp"
 #include "sim/engine/collective_steps/algorithms.hpp"
 #include "sim/engine/network.hpp"
 #include "topologies/cluster.hpp"
@@ -28,6 +29,10 @@ MessageList collective_messages(const CollectiveRequest& request, const MemberPl
 
 /// ring; direct for exchanges, gather, scatter and send-recv; dissemination for a barrier.
 std::string_view plain_algorithm(CollectiveKind kind);
+
+/// What engine simgrid carries the kind out by: what is forced, else the plain algorithm (of an exchange
+/// pairwise).
+std::string simgrid_algorithm(CollectiveKind kind, const ForcedCollectives& forced);
 
 /// All algorithms that are written out as messages.
 std::vector<std::string> message_algorithm_names();

@@ -113,9 +113,9 @@ void by_simgrid(const BareCollective& request, const topologies::Cluster& cluste
     result.cost.algorithm = !request.choice.algorithm.empty() ? request.choice.algorithm
                             : exchange                        ? "pairwise"
                                                               : std::string(plain_algorithm(request.kind));
-    result.cost.protocol.clear();
+    result.cost.protocol = request.choice.protocol;
     ForcedCollectives forced;
-    forced[static_cast<std::size_t>(request.kind)].algorithm = result.cost.algorithm;
+    forced[static_cast<std::size_t>(request.kind)] = {result.cost.algorithm, result.cost.protocol};
     const Program program = program_of(request);
     result.cost.time_s = simulate_with_simgrid(program, WorkCosts(1), cluster, forced).makespan();
 }

@@ -1,4 +1,4 @@
-#include "sim/engine/simgrid_actors.hpp"
+#include "sim/engine/simgrid/actors.hpp"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,6 @@
 #include <map>
 #include <simgrid/s4u.hpp>
 #include <string>
-
-#include "sim/engine/packed_program.hpp"
 
 namespace orrery::sim {
 namespace {
@@ -124,17 +122,16 @@ struct Meeting {
 
 class World {
   public:
-    World(const Program& p, const WorkCosts& c, const Network& n, const SimgridPlan& what,
-          const SimgridOutput& output)
-        : program(p), costs(c), network(n), plan(what), packed(pack(p, c)) {
+    explicit World(const SimgridJob& job)
+        : program(job.program), costs(job.costs), plan(job.plan), packed(job.packed) {
         std::size_t stream = 0;
         ranks.resize(program.ranks.size());
         for (std::size_t r = 0; r < ranks.size(); ++r) {
             const PackedRange& range = packed.range[program.ranks[r].program];
             RankState& rank = ranks[r];
-            rank.head = output.head + stream;
-            rank.start = output.start + program.first_task[r];
-            rank.end = output.end + program.first_task[r];
+            rank.head = job.output.head + stream;
+            rank.start = job.output.start + program.first_task[r];
+            rank.end = job.output.end + program.first_task[r];
             rank.stream_waiters.resize(range.streams);
             rank.segment_begin.assign(range.segments, 0);
             rank.issued = packed.host_waits[range.host_wait];
@@ -160,8 +157,7 @@ class World {
             for (const std::uint32_t link : route.links) {
                 const auto found = links.emplace(link, nullptr).first;
                 if (found->second == nullptr)
-                    found->second =
-                        zone->create_link(network.graph().link_name(link), network.graph().bandwidth(link));
+                    found->second = zone->create_link(fmt::format("link {}", link), plan.bandwidth.at(link));
                 way.emplace_back(found->second);
             }
             zone->add_route(host(pair.first)->get_netpoint(), host(pair.second)->get_netpoint(), nullptr,
@@ -252,9 +248,8 @@ class World {
 
     const Program& program;
     const WorkCosts& costs;
-    const Network& network;
     const SimgridPlan& plan;
-    PackedPrograms packed;
+    const PackedPrograms& packed;
     std::vector<RankState> ranks;
     std::vector<Meeting> meetings;
     Hosts hosts;
@@ -274,7 +269,7 @@ const std::vector<std::string>& arguments() {
         "--cfg=surf/precision:1e-12",        // s; the default, 1e-9 s, is visible beside kernels of 1e-6 s
         "--cfg=maxmin/precision:1e-9",       //
         "--cfg=contexts/stack-size:256",     // KiB per actor
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef ORRERY_UNDER_SANITIZERS
         "--cfg=contexts/factory:thread",  // AddressSanitizer follows threads, not SimGrid's own contexts
 #endif
     };
@@ -282,20 +277,17 @@ const std::vector<std::string>& arguments() {
 }
 
 }  // namespace
+}  // namespace orrery::sim
 
-void run_simgrid(const Program& program, const WorkCosts& costs, const Network& network,
-                 const SimgridPlan& plan, const SimgridOutput& output,
-                 const std::function<void()>& on_deadlock) {
-    std::vector<std::string> words = arguments();
+void orrery_simgrid_run(const orrery::sim::SimgridJob& job) {
+    std::vector<std::string> words = orrery::sim::arguments();
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     int argc = static_cast<int>(argv.size());
-    sg::Engine engine(&argc, argv.data());
-    sg::Engine::on_deadlock_cb(on_deadlock);
-    World world(program, costs, network, plan, output);
+    simgrid::s4u::Engine engine(&argc, argv.data());
+    simgrid::s4u::Engine::on_deadlock_cb(job.on_deadlock);
+    orrery::sim::World world(job);
     world.build_platform();
     world.create_actors();
     engine.run();
 }
-
-}  // namespace orrery::sim

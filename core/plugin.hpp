@@ -1,12 +1,12 @@
-// profiler/plugin.hpp
+// core/plugin.hpp
 //
-// Parts of the profiler that link libraries most machines lack (CUDA, MPI) are modules of their own, loaded
-// when they are asked for: the command starts without them and runs where they are missing.
+// Parts that link libraries most machines lack or most runs do without (CUDA, MPI, SimGrid) are modules of
+// their own, loaded when they are asked for: the command starts without them and runs where they are missing.
 #pragma once
 
 #include <string>
 
-namespace orrery::profiler {
+namespace orrery {
 
 class Plugin {
   public:
@@ -31,4 +31,4 @@ class Plugin {
     std::string why_;
 };
 
-}  // namespace orrery::profiler
+}  // namespace orrery

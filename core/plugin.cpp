@@ -1,11 +1,11 @@
-#include "profiler/plugin.hpp"
+#include "core/plugin.hpp"
 
 #include <dlfcn.h>
 
 #include <filesystem>
 #include <vector>
 
-namespace orrery::profiler {
+namespace orrery {
 
 namespace fs = std::filesystem;
 
@@ -18,10 +18,7 @@ Plugin::Plugin(const std::string& name, const std::string& absent, bool global_s
                                        folder.parent_path() / file};
     for (const fs::path& place : places) {
         if (!fs::exists(place, ignored)) continue;
-        // Deep binding: libsimgrid, which the command links, has MPI's functions too, and they would come
-        // first.
-        handle_ =
-            dlopen(place.c_str(), RTLD_NOW | RTLD_DEEPBIND | (global_symbols ? RTLD_GLOBAL : RTLD_LOCAL));
+        handle_ = dlopen(place.c_str(), RTLD_NOW | (global_symbols ? RTLD_GLOBAL : RTLD_LOCAL));
         if (handle_ != nullptr) {
             why_.clear();
             return;
@@ -35,4 +32,4 @@ void* Plugin::address(const char* name) const {
     return dlsym(handle_, name);
 }
 
-}  // namespace orrery::profiler
+}  // namespace orrery
