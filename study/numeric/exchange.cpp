@@ -111,10 +111,11 @@ Volume gather_received(std::vector<Member>& members) {
     double full = 0;
     for (const Member& member : members) {
         const std::vector<Matrix>& shares = member.rank.received(member.task.handovers.at(0)).tensors;
-        whole.resize(shares.size());
+        whole.resize(shares.size(), Matrix(1, 0));
         for (std::size_t i = 0; i < shares.size(); ++i) {
-            Matrix longer(1, whole[i].size() + shares[i].size());
-            longer << whole[i], shares[i];
+            Matrix longer(1, whole[i].cols() + shares[i].size());
+            longer.leftCols(whole[i].cols()) = whole[i];
+            longer.rightCols(shares[i].size()) = in_a_row(shares[i]);
             whole[i] = std::move(longer);
         }
     }
