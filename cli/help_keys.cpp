@@ -48,7 +48,7 @@ std::string type_of(const Json& schema) {
         for (const Json& one : schema.at("type")) types.push_back(plain(one));
         return fmt::format("{}", fmt::join(types, " | "));
     }
-    const std::string type = plain(schema.at("type"));
+    std::string type = plain(schema.at("type"));
     if (type == "object") return "map";
     if (type == "array") return schema.contains("items") ? "list of " + type_of(schema.at("items")) : "list";
     return type;

@@ -223,7 +223,7 @@ void serve(const LiveSession& session, const LiveServerOptions& options) {
     } catch (...) {
         failed = std::current_exception();
     }
-    pthread_kill(waiting.native_handle(), SIGTERM);
+    pthread_kill(waiting.native_handle(), SIGINT);
     waiting.join();
     if (server.busy()) {  // a simulation that cannot be interrupted: nothing it does is kept
         std::fflush(nullptr);

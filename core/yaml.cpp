@@ -12,7 +12,6 @@
 #include <unordered_set>
 #include <utility>
 
-
 namespace orrery::yaml {
 namespace {
 

@@ -50,7 +50,7 @@ struct Experiment {
     std::string calibration;  ///< a name in calibrations, or a path; the GPU's name when not given
     EngineKind engine = EngineKind::replay;
     Granularity granularity = Granularity::kernel;
-    bool fold = true;  ///< simulate ranks that do the same work once
+    bool fold = true;                      ///< simulate ranks that do the same work once
     sim::ForcedCollectives collectives{};  ///< algorithms and protocols that are not left to the calibration
     std::vector<sim::Straggler> stragglers;
     sim::Jitter jitter;

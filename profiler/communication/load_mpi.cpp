@@ -2,9 +2,9 @@
 #include <cstdlib>
 
 #include "core/error.hpp"
+#include "core/plugin.hpp"
 #include "profiler/communication/collective_sweep.hpp"
 #include "profiler/communication/processes.hpp"
-#include "core/plugin.hpp"
 
 namespace orrery::profiler {
 namespace {

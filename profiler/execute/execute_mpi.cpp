@@ -17,10 +17,10 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/plugin.hpp"
 #include "profiler/execute/execution.hpp"
 #include "profiler/execute/launch_mpi.hpp"
 #include "profiler/execute/rank_process.hpp"
-#include "core/plugin.hpp"
 
 namespace orrery::profiler {
 namespace {

@@ -1,9 +1,9 @@
 // The CUDA module, loaded when a GPU is asked for.
 #include "core/error.hpp"
+#include "core/plugin.hpp"
 #include "profiler/communication/collective_sweep.hpp"
 #include "profiler/communication/processes.hpp"
 #include "profiler/kernels/backend.hpp"
-#include "core/plugin.hpp"
 
 namespace orrery::profiler {
 namespace {

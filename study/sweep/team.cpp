@@ -98,7 +98,7 @@ class Job final : public Team {
         }
         Packet packet;
         try {
-            const std::string text = make();
+            std::string text = make();
             packet.put(char{0});
             packet.put_text(text);
             tell_all(packet.bytes());
