@@ -84,6 +84,11 @@ const char* recompute_word(parallel::RecomputePolicy policy) {
     return kWords.at(static_cast<std::size_t>(policy));
 }
 
+/// 25e9 for 2.5e10: as files write bandwidths.
+std::string bandwidth_word(double bytes_per_s) {
+    return bytes_per_s >= 1e9 ? fmt::format("{}e9", bytes_per_s / 1e9) : fmt::format("{}", bytes_per_s);
+}
+
 bool is_set(const study::Experiment& experiment, std::string_view group, std::string_view key) {
     const yaml::Node* map = experiment.document.find(group);
     return map != nullptr && map->find(key) != nullptr;
@@ -112,9 +117,9 @@ std::vector<report::LiveControl> controls_of(const study::Experiment& e) {
     field("training.micro_batch", "micro-batch", std::to_string(t.micro_batch), powers_of_two(64));
     field("training.global_batch", "global batch", std::to_string(t.global_batch), powers_of_two(16384));
     menu("training.recompute", "recompute", recompute_word(t.recompute), {"none", "selective", "full"});
-    field("cluster.nic_bandwidth", "NIC bandwidth", fmt::format("{}", e.cluster.node.nic_bandwidth),
+    field("cluster.nic_bandwidth", "NIC bandwidth", bandwidth_word(e.cluster.node.nic_bandwidth),
           {"3.125e9", "6.25e9", "12.5e9", "25e9", "50e9", "100e9"}, "bytes/s of one NIC");
-    field("cluster.gpu_link_bandwidth", "GPU link", fmt::format("{}", e.cluster.node.gpu_link_bandwidth),
+    field("cluster.gpu_link_bandwidth", "GPU link", bandwidth_word(e.cluster.node.gpu_link_bandwidth),
           {"25e9", "50e9", "100e9", "150e9", "300e9", "450e9", "900e9"}, "bytes/s of one GPU");
     menu("engine", "engine", std::string(study::to_string(e.engine)), {"replay", "flow", "simgrid"});
     menu("granularity", "tasks", e.granularity == study::Granularity::kernel ? "kernel" : "layer",
@@ -195,17 +200,26 @@ std::vector<report::LiveControl> LiveSession::controls(const LiveSettings& setti
     return all;
 }
 
-report::LiveRun LiveSession::run(const LiveSettings& settings) const {
+LiveSettings LiveSession::changed(const LiveSettings& settings) const {
+    const std::vector<report::LiveControl> controls = controls_of(base_);
     std::vector<std::string> keys;
-    for (const report::LiveControl& control : controls_of(base_)) keys.push_back(control.key);
+    for (const report::LiveControl& control : controls) keys.push_back(control.key);
+    LiveSettings changes;
     for (const auto& [key, value] : settings) {
-        if (std::find(keys.begin(), keys.end(), key) == keys.end())
-            throw InputError({}, "", unknown_name("setting", key, keys));
+        const auto at = std::find(keys.begin(), keys.end(), key);
+        if (at == keys.end()) throw InputError({}, "", unknown_name("setting", key, keys));
         if (!is_plain_word(value))
             throw InputError({}, key, "expected one word of letters, digits, '.', '-', '+', '_'");
+        if (value != controls[static_cast<std::size_t>(at - keys.begin())].base)
+            changes.emplace_back(key, value);
     }
+    return changes;
+}
+
+report::LiveRun LiveSession::run(const LiveSettings& settings) const {
+    const LiveSettings changes = changed(settings);
     const auto began = std::chrono::steady_clock::now();
-    study::Experiment experiment = load(settings);
+    study::Experiment experiment = load(changes);
     check_work(experiment);
     const parallel::Plan plan = experiment.plan;
     const Outcome outcome = simulate(std::move(experiment), {});
@@ -214,7 +228,7 @@ report::LiveRun LiveSession::run(const LiveSettings& settings) const {
     run.result = outcome.result;
     run.gantt =
         report::make_gantt(outcome.simulation.lowered.program, outcome.simulation.timeline, kMostBoxes);
-    run.command = command(settings);
+    run.command = command(changes);
     run.derived =
         fmt::format("dp {}, {} micro-batches", plan.parallel.dp, plan.training.micro_batches(plan.parallel));
     run.complaint = outcome.too_large;

@@ -37,6 +37,8 @@ class LiveSession {
     [[nodiscard]] const std::string& name() const { return base_.name; }
 
   private:
+    /// Those that differ from the experiment's own: a form sends all of its fields.
+    [[nodiscard]] LiveSettings changed(const LiveSettings& settings) const;
     [[nodiscard]] study::Experiment load(const LiveSettings& settings) const;
     [[nodiscard]] std::string command(const LiveSettings& settings) const;
 
