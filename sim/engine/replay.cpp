@@ -17,6 +17,7 @@
 #include "sim/engine/deadlock.hpp"
 #include "sim/engine/engine.hpp"
 #include "sim/engine/packed_program.hpp"
+#include "sim/engine/ready_time.hpp"
 #include "sim/engine/replayer.hpp"
 
 namespace orrery::sim {
@@ -149,24 +150,6 @@ class Replayer::Pass {
             offset += meetings[c].members;
         }
         arrivals.resize(offset);
-    }
-
-    /// Latest end of the task's dependencies and `earliest`. Where one has not ended, leaves the stream's bit
-    /// with that one's stream and returns a negative number.
-    double ready_time(RankState& rank, const PackedTask& task, double earliest) {
-        const auto after = [&](std::uint32_t before, std::uint32_t stream) {
-            StreamState& of = rank.streams[stream];
-            if (before >= of.head) {
-                of.waiters |= std::uint64_t{1} << task.stream;
-                return false;
-            }
-            earliest = std::max(earliest, rank.end[before]);
-            return true;
-        };
-        if (task.dependencies == 1) return after(task.first, task.first_stream) ? earliest : -1;
-        for (std::uint32_t d = task.first; d < task.first + task.dependencies; ++d)
-            if (!after(rank.dependencies[d].task, rank.dependencies[d].stream)) return -1;
-        return earliest;
     }
 
     /// Runs a stream as far as it can go.
