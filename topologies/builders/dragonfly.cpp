@@ -76,20 +76,7 @@ class Dragonfly : public BetweenNodes {
     }
 
     void add_global(GraphWriter& writer) {
-        writer.begin_cables([shape = between](std::uint32_t index) {
-            std::uint32_t left = index / shape.cables_per_pair;
-            std::uint32_t a = 0;
-            for (; left >= shape.groups - 1 - a; ++a) left -= shape.groups - 1 - a;
-            return fmt::format("groups {} {} cable {}", a, a + 1 + left, index % shape.cables_per_pair);
-        });
-        first_global_link = writer.graph().links();
-        for (std::uint32_t a = 0; a < between.groups; ++a)
-            for (std::uint32_t b = a + 1; b < between.groups; ++b)
-                for (std::uint32_t t = 0; t < between.cables_per_pair; ++t)
-                    writer.connect(first_router + a * per_group + between.router_of(a, b, t),
-                                   first_router + b * per_group + between.router_of(b, a, t),
-                                   {fabric.global_bandwidth,
-                                    fabric.switch_latency_s + fabric.global_latency_s, Tier::global});
+        first_global_link = connect_groups(writer, between, first_router, per_group, fabric);
     }
 
     void local(std::uint32_t group, std::uint32_t i, std::uint32_t j, Way& way) const {

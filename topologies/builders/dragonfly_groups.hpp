@@ -6,8 +6,12 @@
 // q / ceil(cables / routers).
 #pragma once
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
+
+#include "topologies/builders/builders.hpp"
 
 namespace orrery::topologies {
 
@@ -33,5 +37,26 @@ struct DragonflyGroups {
         return (low * groups - low * (low + 1) / 2 + high - low - 1) * cables_per_pair + t;
     }
 };
+
+/// The cables between the groups, with their names, in the order of DragonflyGroups::cable. Of group g the
+/// first router that carries such cables is vertex `first + g * stride`. Returns the first cable's link.
+inline LinkId connect_groups(GraphWriter& writer, const DragonflyGroups& between, VertexId first,
+                             std::uint32_t stride, const Fabric& fabric) {
+    writer.begin_cables([shape = between](std::uint32_t index) {
+        std::uint32_t left = index / shape.cables_per_pair;
+        std::uint32_t a = 0;
+        for (; left >= shape.groups - 1 - a; ++a) left -= shape.groups - 1 - a;
+        return fmt::format("groups {} {} cable {}", a, a + 1 + left, index % shape.cables_per_pair);
+    });
+    const LinkId first_link = writer.graph().links();
+    for (std::uint32_t a = 0; a < between.groups; ++a)
+        for (std::uint32_t b = a + 1; b < between.groups; ++b)
+            for (std::uint32_t t = 0; t < between.cables_per_pair; ++t)
+                writer.connect(first + a * stride + between.router_of(a, b, t),
+                               first + b * stride + between.router_of(b, a, t),
+                               {fabric.global_bandwidth, fabric.switch_latency_s + fabric.global_latency_s,
+                                Tier::global});
+    return first_link;
+}
 
 }  // namespace orrery::topologies

@@ -77,20 +77,7 @@ class DragonflyPlus : public BetweenNodes {
             for (std::uint32_t s = 0; s < spines; ++s)
                 writer.connect(first_leaf + l, first_spine + l / leaves * spines + s,
                                {fabric.local_bandwidth, fabric.switch_latency_s, Tier::local});
-        writer.begin_cables([shape = between](std::uint32_t index) {
-            std::uint32_t left = index / shape.cables_per_pair;
-            std::uint32_t a = 0;
-            for (; left >= shape.groups - 1 - a; ++a) left -= shape.groups - 1 - a;
-            return fmt::format("groups {} {} cable {}", a, a + 1 + left, index % shape.cables_per_pair);
-        });
-        first_global_link = writer.graph().links();
-        for (std::uint32_t a = 0; a < between.groups; ++a)
-            for (std::uint32_t b = a + 1; b < between.groups; ++b)
-                for (std::uint32_t t = 0; t < between.cables_per_pair; ++t)
-                    writer.connect(first_spine + a * spines + between.router_of(a, b, t),
-                                   first_spine + b * spines + between.router_of(b, a, t),
-                                   {fabric.global_bandwidth,
-                                    fabric.switch_latency_s + fabric.global_latency_s, Tier::global});
+        first_global_link = connect_groups(writer, between, first_spine, spines, fabric);
     }
 
     Ports ports;
