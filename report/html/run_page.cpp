@@ -4,6 +4,7 @@
 #include "report/html/pages.hpp"
 #include "report/html/result_charts.hpp"
 #include "report/html/svg.hpp"
+#include "report/kernel_words.hpp"
 #include "report/units.hpp"
 
 namespace orrery::report {
@@ -30,6 +31,22 @@ std::vector<Tile> headline(const Result& result) {
     };
 }
 
+void kernels_table(Page& page, const Result& result) {
+    double whole = 0;
+    for (const KernelUse& use : result.kernels) whole += use.seconds;
+    if (whole <= 0) return;
+    std::vector<std::vector<Cell>> rows;
+    for (const KernelUse& use : result.kernels)
+        rows.push_back({{family_in_words(use), "", ""},
+                        {std::string(sim::to_string(use.phase)), "", ""},
+                        {grouped(static_cast<std::int64_t>(use.kernels)), std::to_string(use.kernels), ""},
+                        {duration(use.seconds), fmt::format("{}", use.seconds), ""},
+                        {percent(use.seconds / whole), fmt::format("{}", use.seconds / whole), ""},
+                        {reached(use), "", ""}});
+    page.html(table_html({"kernels of the busiest rank", "phase", "number", "time", "share", "reached"},
+                         {false, false, true, true, true, true}, rows));
+}
+
 void time_section(Page& page, const Result& result) {
     std::vector<std::string> labels;
     std::vector<Breakdown> breakdowns;
@@ -46,6 +63,7 @@ void time_section(Page& page, const Result& result) {
                 "Seconds of one step on the compute stream of each pipeline stage; communication only as far "
                 "as it held up compute.",
                 time_chart(labels, breakdowns));
+    kernels_table(page, result);
 }
 
 void memory_section(Page& page, const Result& result) {
