@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "report/html/link_heat_map.hpp"
+#include "report/html/memory_picture.hpp"
 #include "report/html/pages.hpp"
 #include "report/html/result_charts.hpp"
 #include "report/html/svg.hpp"
@@ -66,7 +67,7 @@ void time_section(Page& page, const Result& result) {
     kernels_table(page, result);
 }
 
-void memory_section(Page& page, const Result& result) {
+void memory_section(Page& page, const Result& result, const MemoryOverTime& over_time) {
     std::vector<std::string> labels;
     std::vector<BytesByKind> memories;
     for (const StageResult& stage : result.per_stage) {
@@ -80,6 +81,11 @@ void memory_section(Page& page, const Result& result) {
     page.heading("Memory");
     page.figure("memory", "What is alive on a GPU of each stage at its peak, by kind, against its capacity.",
                 memory_chart(labels, memories, result.memory.capacity_bytes));
+    if (over_time.ranks.empty()) return;
+    page.html(
+        "<figure id=\"memory-over-time\"><figcaption>What a GPU of each stage holds over the step, by "
+        "kind. " +
+        escaped(over_time.note) + "</figcaption>" + memory_picture(over_time) + "</figure>");
 }
 
 std::string named_share(const std::vector<double>& shares, double imbalance, double worst) {
@@ -155,7 +161,7 @@ std::string simulated(const SimulationInfo& simulation) {
 
 }  // namespace
 
-Page run_content(const Result& result, const Gantt& gantt, Drawing drawing) {
+Page run_content(const Result& result, const Gantt& gantt, const MemoryOverTime& memory, Drawing drawing) {
     Page page(result.experiment,
               fmt::format("{} GPUs, engine {}, calibration {}; {}", grouped(result.gpus), result.engine,
                           result.calibration, simulated(result.simulation)),
@@ -168,7 +174,7 @@ Page run_content(const Result& result, const Gantt& gantt, Drawing drawing) {
                 gantt);
     if (!gantt.notes.empty()) page.html(list_html(gantt.notes));
     time_section(page, result);
-    memory_section(page, result);
+    memory_section(page, result, memory);
     if (result.moe) experts_section(page, *result.moe);
     if (result.network) network_section(page, *result.network);
     if (result.goodput) goodput_section(page, *result.goodput);
@@ -188,8 +194,9 @@ Page run_content(const Result& result, const Gantt& gantt, Drawing drawing) {
     return page;
 }
 
-std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing) {
-    return run_content(result, gantt, drawing).str();
+std::string run_page(const Result& result, const Gantt& gantt, const MemoryOverTime& memory,
+                     Drawing drawing) {
+    return run_content(result, gantt, memory, drawing).str();
 }
 
 }  // namespace orrery::report
