@@ -33,8 +33,12 @@ int run(const Options& options) {
                                        : load(options.config, given);
     given.links = given.links || !given.out.empty() || experiment.model.experts.count > 0;
     std::optional<report::Progress> progress(std::in_place, "simulating " + experiment.name, 0);
-    const Outcome outcome = simulate(std::move(experiment), given);
+    Outcome outcome = simulate(std::move(experiment), given);
     if (!given.out.empty()) {
+        const study::Simulation& s = outcome.simulation;
+        if (s.flow && outcome.result.network)
+            outcome.result.network->picture = study::network_picture(
+                outcome.experiment.cluster, s.lowered.program, *s.flow, s.step_time_s());
         report::write_report(given.out, outcome.result, outcome.simulation.lowered.program,
                              outcome.simulation.timeline);
     }

@@ -1,16 +1,21 @@
 // orrery validate --runs FILE.csv: predict recorded runs and compare. orrery validate CONFIG --on mpi:
 // execute an experiment's program and compare (validate_execution.hpp). orrery validate CONFIG --numeric:
 // does the program compute the training step it stands for?
+#include <fmt/format.h>
+
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/validate_execution.hpp"
 #include "core/csv.hpp"
+#include "core/data_path.hpp"
 #include "core/error.hpp"
+#include "profiler/collective_recipes.hpp"
 #include "report/json.hpp"
 #include "report/numeric_check.hpp"
 #include "report/progress.hpp"
@@ -28,6 +33,7 @@ struct Options {
     bool json = false;
     int jobs = 0;
     ExecutionOptions execution;
+    std::optional<std::string> collectives;
     bool numeric = false;
     int orders = 3;
 };
@@ -48,7 +54,45 @@ int validate_numerically(const Options& options) {
     return check.failure ? kCannotRun : kDone;
 }
 
+/// orrery validate --collectives: published nccl-tests rows that no calibration was fitted to.
+int validate_collectives(const Options& options) {
+    const auto recipes =
+        profiler::read_collective_recipes(data_file("calibrations/data", "collective_fits", "list of fits"));
+    std::vector<profiler::CollectiveSample> samples;
+    if (options.collectives->empty()) {
+        for (const auto& table : recipes.held_out)
+            for (auto& sample : profiler::read_collective_samples(table))
+                samples.push_back(std::move(sample));
+    } else {
+        samples = profiler::read_collective_samples(*options.collectives);
+    }
+    const auto rows = profiler::held_out_errors(samples, recipes);
+    if (options.json) {
+        nlohmann::ordered_json json = nlohmann::ordered_json::array();
+        for (const auto& row : rows)
+            json.push_back({{"gpu", row.gpu},
+                            {"nodes", row.nodes},
+                            {"collective", row.collective},
+                            {"size", row.size},
+                            {"calibration", row.calibration},
+                            {"samples", row.samples},
+                            {"median_abs_error", row.median},
+                            {"max_abs_error", row.worst},
+                            {"mean_signed_error", row.mean_signed}});
+        print_json({{"collectives", json}});
+        return kDone;
+    }
+    fmt::print("{:<14}{:>5}  {:<15}{:<15}{:>5}{:>8}{:>8}{:>8}\n", "GPU", "nodes", "collective", "bytes",
+               "rows", "median", "worst", "signed");
+    for (const auto& row : rows)
+        fmt::print("{:<14}{:>5}  {:<15}{:<15}{:>5}{:>7.1f}%{:>7.1f}%{:>+7.1f}%\n", row.gpu,
+                   row.nodes > 0 ? std::to_string(row.nodes) : "", row.collective, row.size, row.samples,
+                   100 * row.median, 100 * row.worst, 100 * row.mean_signed);
+    return kDone;
+}
+
 int validate(const Options& options) {
+    if (options.collectives) return validate_collectives(options);
     if (options.numeric) return validate_numerically(options);
     const bool executes = !options.execution.on.empty() || !options.execution.config.empty();
     if (executes && !options.runs.empty())
@@ -86,6 +130,13 @@ Command add_validate(CLI::App& app) {
     command->add_option("--jobs", options->jobs, "Threads (default: all cores)")->check(CLI::Range(0, 4096));
     command->add_flag("--json", options->json, "Print one JSON object");
     add_execution_options(*command, options->execution);
+    command
+        ->add_option("--collectives", options->collectives,
+                     "Compare the collective calibrations with nccl-tests rows: a table with the columns of "
+                     "calibrations/data/nccl.csv (default: the published ones that no fit reads)")
+        ->type_name("FILE")
+        ->expected(0, 1)
+        ->default_str("");
     CLI::Option* numeric = command->add_flag(
         "--numeric", options->numeric,
         "Compute what the program's tasks mean, and compare with one rank that holds everything");

@@ -347,6 +347,16 @@ std::vector<CollectiveError> cross_validate(std::span<const CollectiveSample> al
     return errors;
 }
 
+std::vector<CollectiveError> predict_collectives(std::span<const CollectiveSample> samples,
+                                                 const topologies::Cluster& cluster,
+                                                 const sim::CollectiveCalibration& calibration) {
+    const Problem problem(samples, cluster, calibration);
+    std::vector<double> predicted(samples.size());
+    for (std::size_t i = 0; i < samples.size(); ++i)
+        predicted[i] = price(samples[i], problem.group(i), calibration);
+    return errors_of(samples, predicted);
+}
+
 std::vector<sim::CalibrationResidual> summarise(std::span<const CollectiveError> errors, bool held_out,
                                                 bool by_decade) {
     std::map<std::string, std::vector<double>> classes;

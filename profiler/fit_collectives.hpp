@@ -53,6 +53,12 @@ std::vector<CollectiveError> cross_validate(std::span<const CollectiveSample> sa
                                             const topologies::Cluster& cluster,
                                             const sim::CollectiveCalibration& prior, int folds = 3);
 
+/// What a calibration says of samples that it was not fitted to, all taken on nodes like `cluster`'s: errors
+/// without the launches of processes that drive several GPUs. Throws InputError as fit_collectives does.
+std::vector<CollectiveError> predict_collectives(std::span<const CollectiveSample> samples,
+                                                 const topologies::Cluster& cluster,
+                                                 const sim::CollectiveCalibration& calibration);
+
 /// Median and 90th percentile of the absolute errors by collective, nodes and size (below and from 1 MiB;
 /// with `by_decade`, by decade of bytes).
 std::vector<sim::CalibrationResidual> summarise(std::span<const CollectiveError> errors, bool held_out,

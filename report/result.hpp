@@ -103,6 +103,7 @@ struct NetworkResult {
     std::vector<CollectiveBytes> by_kind;
     std::vector<LinkResult> hottest;  ///< of each tier; the busiest first
     double slice_s = 0;
+    std::string picture;  ///< of the cluster with its busy links, an <svg> for the page; not in result.json
 };
 
 /// What failures, checkpoints and restarts leave of the step's speed (study/goodput.hpp).

@@ -74,6 +74,7 @@ enum class CollectiveKind : std::uint8_t {
 /// sequence is exact).
 struct KernelSequence {
     std::vector<Kernel> kernels;
+    std::uint16_t node_kind = 0;  ///< whose GPU runs them: Cluster::kind (sim/placed_program.hpp)
     bool operator==(const KernelSequence&) const = default;
 };
 
@@ -113,6 +114,7 @@ struct Collective {
 struct Copy {
     double bytes = 0;
     bool to_host = false;
+    std::uint16_t node_kind = 0;  ///< as of a KernelSequence
     bool operator==(const Copy&) const = default;
 };
 

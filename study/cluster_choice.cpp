@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "study/data_name.hpp"
@@ -69,6 +68,16 @@ void apply_fabric(const Experiment& experiment, const FabricChoice& choice, topo
     std::copy(choice.shape.begin(), choice.shape.end(), fabric.shape.begin());
 }
 
+/// Leaves the node `gpus` of its GPUs.
+void take_gpus(topologies::Node& node, int gpus) {
+    // Half of a node's GPUs reach the network over half of its NICs.
+    if (gpus < node.gpus && node.nics > 0) node.nics = std::max(1, node.nics * gpus / node.gpus);
+    node.gpus = gpus;
+    // A mesh of fewer GPUs has the cables between those.
+    std::erase_if(node.mesh,
+                  [gpus](const topologies::MeshCable& cable) { return cable.a >= gpus || cable.b >= gpus; });
+}
+
 topologies::Cluster of_groups(const Experiment& experiment, const ClusterChoice& choice) {
     if (!choice.node.empty() || choice.nodes || choice.gpus)
         fail(experiment, "cluster.groups",
@@ -76,12 +85,18 @@ topologies::Cluster of_groups(const Experiment& experiment, const ClusterChoice&
     topologies::Cluster cluster;
     cluster.nodes = 0;
     std::int64_t gpus = 0;
-    for (const GroupChoice& group : choice.groups) {
-        const std::string node =
-            data_name(experiment, "cluster.groups", "node", "topologies/zoo", group.node);
-        cluster.groups.push_back({topologies::load_node(node), group.nodes});
-        gpus += std::int64_t{group.nodes} * cluster.groups.back().node.gpus;
-        if (gpus > 1'000'000) fail(experiment, "cluster.groups", "more than 1000000 GPUs");
+    for (std::size_t i = 0; i < choice.groups.size(); ++i) {
+        const GroupChoice& group = choice.groups[i];
+        const std::string key = fmt::format("cluster.groups[{}]", i);
+        const std::string name = data_name(experiment, key + ".node", "node", "topologies/zoo", group.node);
+        topologies::Node node = topologies::load_node(name);
+        if (group.gpus && *group.gpus > node.gpus)
+            fail(experiment, key + ".gpus",
+                 fmt::format("a {} has {} GPUs; expected 1 to {}", node.name, node.gpus, node.gpus));
+        if (group.gpus) take_gpus(node, *group.gpus);
+        gpus += std::int64_t{group.nodes} * node.gpus;
+        if (gpus > 1'000'000) fail(experiment, key + ".nodes", "more than 1000000 GPUs");
+        cluster.groups.push_back({std::move(node), group.nodes});
         cluster.nodes += group.nodes;
         cluster.name += fmt::format("{}{} x {}", cluster.name.empty() ? "" : " + ", group.node, group.nodes);
     }
@@ -97,29 +112,24 @@ topologies::Cluster of_one_kind(const Experiment& experiment, const ClusterChoic
         zoo_cluster ? topologies::find_cluster(choice.node)
                     : topologies::make_cluster(
                           data_name(experiment, "cluster.node", "node", "topologies/zoo", choice.node), 1);
-    const int gpus_of_node = cluster.node.gpus;
-    const int nodes_of_cluster = cluster.nodes;
-    std::tie(cluster.nodes, cluster.node.gpus) =
-        nodes_and_gpus(experiment, choice, gpus_of_node, nodes_of_cluster);
-    // Half of a node's GPUs reach the network over half of its NICs.
-    if (cluster.node.gpus < gpus_of_node && cluster.node.nics > 0)
-        cluster.node.nics = std::max(1, cluster.node.nics * cluster.node.gpus / gpus_of_node);
-    // A mesh of fewer GPUs has the cables between those.
-    std::erase_if(cluster.node.mesh, [&cluster](const topologies::MeshCable& cable) {
-        return cable.a >= cluster.node.gpus || cable.b >= cluster.node.gpus;
-    });
+    const auto [nodes, gpus] = nodes_and_gpus(experiment, choice, cluster.node.gpus, cluster.nodes);
+    cluster.nodes = nodes;
+    take_gpus(cluster.node, gpus);
     if (std::int64_t{cluster.nodes} * cluster.node.gpus > 1'000'000)
         fail(experiment, "cluster.nodes", "more than 1000000 GPUs");
     return cluster;
 }
 
-void apply_figures(const ClusterChoice& choice, topologies::Node& node) {
-    replace(node.nics, choice.nics);
-    replace(node.nic_bandwidth, choice.nic_bandwidth);
-    replace(node.nic_latency_s, choice.nic_latency_s);
-    replace(node.gpu_link_bandwidth, choice.gpu_link_bandwidth);
-    replace(node.gpu_link_latency_s, choice.gpu_link_latency_s);
-    replace(node.gpu.memory_bytes, choice.gpu_memory_bytes);
+/// Of a GroupChoice or a ClusterChoice.
+template <class Choice>
+void apply_figures(const Choice& choice, topologies::Node& node) {
+    const NodeFigures& figures = choice.figures;
+    replace(node.nics, figures.nics);
+    replace(node.nic_bandwidth, figures.nic_bandwidth);
+    replace(node.nic_latency_s, figures.nic_latency_s);
+    replace(node.gpu_link_bandwidth, figures.gpu_link_bandwidth);
+    replace(node.gpu_link_latency_s, figures.gpu_link_latency_s);
+    replace(node.gpu.memory_bytes, figures.gpu_memory_bytes);
     if (!choice.collectives.empty()) node.collectives = choice.collectives;
 }
 
@@ -145,7 +155,11 @@ topologies::Cluster cluster_of(const Experiment& experiment, const ClusterChoice
     topologies::Cluster cluster =
         choice.groups.empty() ? of_one_kind(experiment, choice) : of_groups(experiment, choice);
     apply_figures(choice, cluster.node);
-    for (topologies::NodeGroup& group : cluster.groups) apply_figures(choice, group.node);
+    for (std::size_t i = 0; i < cluster.groups.size(); ++i) {
+        apply_figures(choice, cluster.groups[i].node);
+        apply_figures(choice.groups[i], cluster.groups[i].node);
+    }
+    if (!cluster.groups.empty()) cluster.node = cluster.groups.front().node;
     apply_fabric(experiment, choice.fabric, cluster.fabric);
     replace(cluster.fabric.oversubscription, choice.oversubscription);
     if (choice.graph)

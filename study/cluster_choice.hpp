@@ -29,24 +29,34 @@ struct FabricChoice {
     std::optional<bool> twisted;
 };
 
-struct GroupChoice {
-    std::string node;
-    int nodes = 1;
-};
-
-/// Figures that are given replace those of the node and its fabric.
-struct ClusterChoice {
-    std::string node;
-    std::vector<GroupChoice> groups;
-    std::optional<int> nodes;
-    std::optional<int> gpus;
-    FabricChoice fabric;
+/// Figures that are given replace those of a node.
+struct NodeFigures {
     std::optional<int> nics;
     std::optional<double> nic_bandwidth;
     std::optional<double> nic_latency_s;
     std::optional<double> gpu_link_bandwidth;
     std::optional<double> gpu_link_latency_s;
     std::optional<double> gpu_memory_bytes;
+};
+
+/// Nodes of one kind; its own figures go before the cluster's.
+struct GroupChoice {
+    NodeFigures figures;
+    std::string node;
+    int nodes = 1;
+    std::optional<int> gpus;  ///< of each node
+    std::string collectives;
+    std::string calibration;
+};
+
+/// Figures that are given replace those of all nodes and of the fabric.
+struct ClusterChoice {
+    NodeFigures figures;
+    std::string node;
+    std::vector<GroupChoice> groups;
+    std::optional<int> nodes;
+    std::optional<int> gpus;
+    FabricChoice fabric;
     std::optional<double> oversubscription;
     std::string collectives;
     std::vector<topologies::Degradation> degrade;

@@ -72,14 +72,75 @@ schema::Table<FabricChoice> make_fabric_table() {
         "base"};
 }
 
+/// The keys of NodeFigures.
+template <class S>
+void add_figures(schema::Table<S>& table) {
+    using Field = schema::Field<S>;
+    const std::vector<Field> figures{
+        Field::integer(
+            "nics", [](S & s) -> auto& { return s.figures.nics; })
+            .at_least(0)
+            .at_most(1024)
+            .otherwise("the node's")
+            .describe("NICs per node."),
+        Field::number(
+            "nic_bandwidth", [](S & s) -> auto& { return s.figures.nic_bandwidth; })
+            .above(0)
+            .unit("bytes/s")
+            .otherwise("the node's")
+            .describe("Bandwidth of a NIC, each direction."),
+        Field::number(
+            "nic_latency_s", [](S & s) -> auto& { return s.figures.nic_latency_s; })
+            .at_least(0)
+            .at_most(1)
+            .unit("s")
+            .otherwise("the node's")
+            .describe("From GPU memory to the wire and back: one end."),
+        Field::number(
+            "gpu_link_bandwidth", [](S & s) -> auto& { return s.figures.gpu_link_bandwidth; })
+            .above(0)
+            .unit("bytes/s")
+            .otherwise("the node's")
+            .describe("NVLink (or PCIe) bandwidth of a GPU, each direction."),
+        Field::number(
+            "gpu_link_latency_s", [](S & s) -> auto& { return s.figures.gpu_link_latency_s; })
+            .at_least(0)
+            .at_most(1)
+            .unit("s")
+            .otherwise("the node's")
+            .describe("Latency of that link."),
+        Field::number(
+            "gpu_memory_bytes", [](S & s) -> auto& { return s.figures.gpu_memory_bytes; })
+            .above(0)
+            .unit("bytes")
+            .otherwise("the GPU's")
+            .describe("Memory of a GPU."),
+        Field::text(
+            "collectives", [](S & s) -> auto& { return s.collectives; })
+            .otherwise("the node's")
+            .describe("How collectives run: a name in calibrations/collectives, or ideal.")};
+    table.fields.insert(table.fields.end(), figures.begin(), figures.end());
+}
+
 schema::Table<GroupChoice> make_group_table() {
     using Field = schema::Field<GroupChoice>;
-    return {
+    using G = GroupChoice;
+    schema::Table<G> table{
         "group",
         "Nodes of one kind that follow each other.",
-        {Field::text("node", &GroupChoice::node).required().describe("A node of topologies/zoo, or a path."),
-         Field::integer("nodes", &GroupChoice::nodes).at_least(1).at_most(kMostGpus).describe("How many.")},
+        {Field::text("node", &G::node).required().describe("A node of topologies/zoo, or a path."),
+         Field::integer("nodes", &G::nodes).at_least(1).at_most(kMostGpus).describe("How many."),
+         Field::integer("gpus", &G::gpus)
+             .at_least(1)
+             .at_most(kMostGpus)
+             .otherwise("all of the node's")
+             .describe("GPUs of each node."),
+         Field::text("calibration", &G::calibration)
+             .otherwise("that of the GPU")
+             .describe("How long kernels take there: a name in calibrations, or a path.")},
         "node"};
+    add_figures(table);
+    return table;
 }
 
 schema::Table<topologies::Degradation> make_degrade_table() {
@@ -107,71 +168,40 @@ schema::Table<ClusterChoice> make_cluster_table() {
     static const auto fabric = make_fabric_table();
     static const auto group = make_group_table();
     static const auto degrade = make_degrade_table();
-    return {"cluster",
-            "What it runs on.",
-            {Field::text("node", &C::node)
-                 .describe("A node of topologies/zoo, a cluster of topologies/zoo/clusters, or a path."),
-             Field::list("groups", &C::groups, group)
-                 .describe("Instead of `node` and `nodes`: several kinds of nodes on one fabric."),
-             Field::integer("nodes", &C::nodes)
-                 .at_least(1)
-                 .at_most(kMostGpus)
-                 .otherwise("as many as hold `gpus`, the cluster's own number, or 1")
-                 .describe("How many nodes."),
-             Field::integer("gpus", &C::gpus)
-                 .at_least(1)
-                 .at_most(kMostGpus)
-                 .otherwise("all of the nodes'")
-                 .describe("How many GPUs, equally many on each node."),
-             Field::table("fabric", &C::fabric, fabric).describe("The network between nodes."),
-             Field::integer("nics", &C::nics)
-                 .at_least(0)
-                 .at_most(1024)
-                 .otherwise("the node's")
-                 .describe("NICs per node."),
-             Field::number("nic_bandwidth", &C::nic_bandwidth)
-                 .above(0)
-                 .unit("bytes/s")
-                 .otherwise("the node's")
-                 .describe("Bandwidth of a NIC, each direction."),
-             Field::number("nic_latency_s", &C::nic_latency_s)
-                 .at_least(0)
-                 .at_most(1)
-                 .unit("s")
-                 .otherwise("the node's")
-                 .describe("From GPU memory to the wire and back: one end."),
-             Field::number("gpu_link_bandwidth", &C::gpu_link_bandwidth)
-                 .above(0)
-                 .unit("bytes/s")
-                 .otherwise("the node's")
-                 .describe("NVLink (or PCIe) bandwidth of a GPU, each direction."),
-             Field::number("gpu_link_latency_s", &C::gpu_link_latency_s)
-                 .at_least(0)
-                 .at_most(1)
-                 .unit("s")
-                 .otherwise("the node's")
-                 .describe("Latency of that link."),
-             Field::number("gpu_memory_bytes", &C::gpu_memory_bytes)
-                 .above(0)
-                 .unit("bytes")
-                 .otherwise("the GPU's")
-                 .describe("Memory of a GPU."),
-             Field::text("collectives", &C::collectives)
-                 .otherwise("the node's")
-                 .describe("How collectives run: a name in calibrations/collectives, or ideal."),
-             Field::number("oversubscription", &C::oversubscription)
-                 .at_least(1)
-                 .at_most(1e6)
-                 .otherwise("the fabric's")
-                 .describe("Bandwidth into a leaf switch over bandwidth out of it."),
-             Field::list("degrade", &C::degrade, degrade).describe("Parts that are slow or fail."),
-             Field::custom("graph", topologies::custom_graph_shape(),
-                           [](C& choice, const yaml::Node& node, const schema::FieldInfo&,
-                              const schema::Scope&) { choice.graph = node; })
-                 .describe(
-                     "Links and switches of the user's own instead of the nodes' and the fabric: a path, or "
-                     "the map.")},
-            "node"};
+    schema::Table<C> table{
+        "cluster",
+        "What it runs on.",
+        {Field::text("node", &C::node)
+             .describe("A node of topologies/zoo, a cluster of topologies/zoo/clusters, or a path."),
+         Field::list("groups", &C::groups, group)
+             .describe("Instead of `node` and `nodes`: several kinds of nodes on one fabric."),
+         Field::integer("nodes", &C::nodes)
+             .at_least(1)
+             .at_most(kMostGpus)
+             .otherwise("as many as hold `gpus`, the cluster's own number, or 1")
+             .describe("How many nodes."),
+         Field::integer("gpus", &C::gpus)
+             .at_least(1)
+             .at_most(kMostGpus)
+             .otherwise("all of the nodes'")
+             .describe("How many GPUs, equally many on each node."),
+         Field::table("fabric", &C::fabric, fabric).describe("The network between nodes."),
+         Field::number("oversubscription", &C::oversubscription)
+             .at_least(1)
+             .at_most(1e6)
+             .otherwise("the fabric's")
+             .describe("Bandwidth into a leaf switch over bandwidth out of it."),
+         Field::list("degrade", &C::degrade, degrade).describe("Parts that are slow or fail."),
+         Field::custom("graph", topologies::custom_graph_shape(),
+                       [](C& choice, const yaml::Node& node, const schema::FieldInfo&, const schema::Scope&) {
+                           choice.graph = node;
+                       })
+             .describe(
+                 "Links and switches of the user's own instead of the nodes' and the fabric: a path, or "
+                 "the map.")},
+        "node"};
+    add_figures(table);
+    return table;
 }
 
 }  // namespace

@@ -79,8 +79,9 @@ const schema::Table<sim::ForcedCollectives>& collectives_table() {
     return table;
 }
 
-std::shared_ptr<const sim::CollectiveCalibration> collectives_of(const Experiment& experiment) {
-    auto shared = shared_collectives(experiment.cluster.node.collectives);
+std::shared_ptr<const sim::CollectiveCalibration> collectives_of(const Experiment& experiment,
+                                                                 std::size_t kind) {
+    auto shared = shared_collectives(experiment.cluster.kind(kind).collectives);
     const bool forced = std::ranges::any_of(experiment.collectives, [](const sim::ForcedCollective& one) {
         return !one.algorithm.empty() || !one.protocol.empty();
     });

@@ -25,7 +25,8 @@ const schema::Table<sim::ForcedCollectives>& collectives_table();
 
 /// The cluster's collective calibration with what the experiment forces. Every price of a collective is
 /// from here.
-std::shared_ptr<const sim::CollectiveCalibration> collectives_of(const Experiment& experiment);
+std::shared_ptr<const sim::CollectiveCalibration> collectives_of(const Experiment& experiment,
+                                                                 std::size_t kind = 0);
 
 /// The same mistake, at the place of the key that forces the collective; `error` as it is where it is of
 /// something else. (The price of a group alone knows whether the algorithm can do it there.)

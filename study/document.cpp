@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -193,9 +195,19 @@ const yaml::Node& deepest(const yaml::Node& document, std::string_view dotted_pa
     const yaml::Node* node = &document;
     while (!dotted_path.empty()) {
         const std::size_t dot = dotted_path.find('.');
-        const yaml::Node* child = node->find(dotted_path.substr(0, dot));
+        std::string_view key = dotted_path.substr(0, dot);
+        std::optional<std::size_t> entry;
+        if (const std::size_t bracket = key.find('['); bracket != std::string_view::npos) {
+            std::size_t number = 0;
+            std::from_chars(key.data() + bracket + 1, key.data() + key.size(), number);
+            entry = number;
+            key = key.substr(0, bracket);
+        }
+        const yaml::Node* child = node->find(key);
         if (child == nullptr) break;
         node = child;
+        if (entry && *entry >= node->children.size()) break;
+        if (entry) node = &node->children[*entry];
         if (dot == std::string_view::npos) break;
         dotted_path.remove_prefix(dot + 1);
     }

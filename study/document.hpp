@@ -29,7 +29,7 @@ void apply_override(yaml::Node& document, const std::string& key_and_value);
 /// the value is a map. `where` stands in messages about the key itself.
 void lay_over(yaml::Node& document, std::string_view dotted_key, yaml::Node value, const Location& where);
 
-/// The node at a dotted path, or the deepest one on the way to it that exists.
+/// The node at a dotted path ("cluster.groups[1].node"), or the deepest one on the way to it that exists.
 const yaml::Node& deepest(const yaml::Node& document, std::string_view dotted_path);
 
 }  // namespace orrery::study

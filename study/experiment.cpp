@@ -37,7 +37,8 @@ int derived_dp(const Experiment& experiment, const parallel::Parallelism& degree
 
 /// Ranks of an expert-parallel group that share a node.
 int expert_ranks_per_node(const Experiment& experiment, const parallel::Parallelism& p) {
-    const int here = experiment.cluster.node.gpus / std::gcd(experiment.cluster.node.gpus, p.expert_tp());
+    const int gpus = experiment.cluster.common_gpus_per_node();
+    const int here = gpus / std::gcd(gpus, p.expert_tp());
     return std::gcd(std::max(1, here), p.ep);
 }
 
@@ -51,7 +52,7 @@ parallel::Plan plan_of(const Experiment& experiment, const ExperimentFile& file)
     plan.training.recompute_layers = file.training.recompute.layers;
     // Hybrid sharding shards inside a node where nothing else is said.
     if (plan.parallel.sharding == parallel::DataSharding::hybrid && plan.parallel.sharding_group == 0) {
-        plan.parallel.sharding_group = std::gcd(plan.parallel.dp, experiment.cluster.node.gpus);
+        plan.parallel.sharding_group = std::gcd(plan.parallel.dp, experiment.cluster.common_gpus_per_node());
     }
     if (file.moe) plan.experts = expert_plan_of(experiment, *file.moe);
     plan.experts.node_ranks = expert_ranks_per_node(experiment, plan.parallel);
@@ -71,6 +72,35 @@ parallel::Plan plan_of(const Experiment& experiment, const ExperimentFile& file)
     }
     plan.offload_partner = file.training.offload.partners;
     return plan;
+}
+
+/// The cluster's groups may each have one, or go by their GPU's name.
+void set_calibrations(Experiment& experiment, const ClusterChoice& choice) {
+    const auto named = [&](const std::string& key, const std::string& name) {
+        return data_name(experiment, key, "calibration", "calibrations", name);
+    };
+    const topologies::Cluster& cluster = experiment.cluster;
+    if (!experiment.calibration.empty()) {
+        for (std::size_t kind = 0; kind < choice.groups.size(); ++kind)
+            if (!choice.groups[kind].calibration.empty() ||
+                cluster.kind(kind).gpu.name != cluster.node.gpu.name)
+                throw InputError(experiment.where("calibration"), "calibration",
+                                 "goes for one kind of GPU, and cluster.groups has several, or calibrations "
+                                 "of its own; expected a calibration in each group, or in none");
+    } else {
+        experiment.calibration = cluster.node.gpu.name;
+    }
+    for (std::size_t kind = 0; kind < choice.groups.size(); ++kind) {
+        const std::string& own = choice.groups[kind].calibration;
+        const bool as_first = cluster.kind(kind).gpu.name == cluster.node.gpu.name;
+        experiment.kind_calibrations.push_back(named(fmt::format("cluster.groups[{}].calibration", kind),
+                                                     !own.empty() ? own
+                                                     : as_first   ? experiment.calibration
+                                                                  : cluster.kind(kind).gpu.name));
+    }
+    experiment.calibration = experiment.kind_calibrations.empty()
+                                 ? named("calibration", experiment.calibration)
+                                 : experiment.kind_calibrations.front();
 }
 
 /// The schedule's entry. Throws InputError naming the nearest one.
@@ -102,9 +132,7 @@ Experiment read_experiment(yaml::Node document, std::span<const std::string> ove
     const schedules::ScheduleEntry& schedule = schedule_of(experiment, experiment.plan.schedule);
     experiment.plan.parallel.vpp = file.schedule.vpp.value_or(schedule.default_chunks);
     experiment.plan.parallel.overlap_p2p = file.parallel.overlap_p2p.value_or(!schedule.sends_block);
-    if (experiment.calibration.empty()) experiment.calibration = experiment.cluster.node.gpu.name;
-    experiment.calibration =
-        data_name(experiment, "calibration", "calibration", "calibrations", experiment.calibration);
+    set_calibrations(experiment, file.cluster);
     experiment.plan.software =
         data_name(experiment, "software", "software", "models/software", experiment.plan.software);
     check_experiment(experiment);

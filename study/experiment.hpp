@@ -48,6 +48,8 @@ struct Experiment {
     topologies::Cluster cluster;
     parallel::Plan plan;
     std::string calibration;  ///< a name in calibrations, or a path; the GPU's name when not given
+    /// [Cluster::kind] of a mixed cluster: each kind's, as `calibration`. Empty: that one for all.
+    std::vector<std::string> kind_calibrations;
     EngineKind engine = EngineKind::replay;
     Granularity granularity = Granularity::kernel;
     bool fold = true;                      ///< simulate ranks that do the same work once

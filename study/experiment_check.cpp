@@ -293,13 +293,13 @@ void check_schedule(const Experiment& experiment) {
 /// for.
 void check_cluster_for_engine(const Experiment& experiment) {
     const topologies::Cluster& cluster = experiment.cluster;
-    for (const topologies::NodeGroup& group : cluster.groups)
-        if (group.node.gpu.name != cluster.node.gpu.name)
-            fail(experiment, "cluster.groups",
-                 fmt::format(
-                     "{} and {}: kernels are priced for one kind of GPU in an experiment; expected groups "
-                     "that differ in nodes and NICs only",
-                     cluster.node.gpu.name, group.node.gpu.name));
+    for (std::size_t kind = 1; kind < cluster.kinds(); ++kind)
+        if (searches_plan(experiment) && cluster.kind(kind).gpu.name != cluster.kind(0).gpu.name)
+            fail(
+                experiment, "schedule.name",
+                fmt::format("{} searches the plan for stages on one kind of GPU, not on {} and {}; expected "
+                            "another schedule, with parallel.partition",
+                            experiment.plan.schedule, cluster.kind(0).gpu.name, cluster.kind(kind).gpu.name));
     const bool by_closed_forms = experiment.engine == EngineKind::replay;
     if (by_closed_forms && cluster.custom)
         fail(experiment, "cluster.graph",

@@ -161,6 +161,9 @@ RunComparison compare_run(const Experiment& experiment, const Simulation& simula
 
 HostFit fit_host(const Experiment& experiment, const Simulation& simulation,
                  const sim::Calibration& calibration, double measured_step_s) {
+    if (experiment.cluster.mixed())
+        throw InputError(experiment.where("cluster.groups"), "cluster.groups",
+                         "the host's times are fitted to a run on one kind of GPU; expected node and nodes");
     const auto collectives = collectives_of(experiment);
     const auto step = [&](double scale) {
         const sim::Prices prices = sim::price(simulation.lowered.program, scaled(calibration, scale),

@@ -8,7 +8,7 @@
 
 #include "core/error.hpp"
 #include "core/nearest_name.hpp"
-#include "study/collective_choice.hpp"
+#include "study/kind_prices.hpp"
 #include "study/shared_inputs.hpp"
 
 namespace orrery::study {
@@ -79,7 +79,7 @@ void set_shares(sim::FlowOptions& options, const SharingChoice& sharing) {
 }
 
 sim::TransferCosts transfers_of(const Experiment& experiment, const sim::Program& program) {
-    return sim::price_transfers(program, *collectives_of(experiment), experiment.cluster);
+    return sim::price_transfers(program, collectives_by_kind(experiment), experiment.cluster);
 }
 
 }  // namespace

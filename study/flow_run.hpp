@@ -48,4 +48,9 @@ FlowOutcome run_flow(const Experiment& experiment, const sim::Program& program, 
 report::NetworkResult network_result(const sim::Program& program, const FlowRecord& record,
                                      double step_time_s);
 
+/// A picture of the cluster, each link in a shade by its use over the step, between nodes and
+/// inside them relative to the busiest there: for the report's page (an <svg>).
+std::string network_picture(const topologies::Cluster& cluster, const sim::Program& program,
+                            const FlowRecord& record, double step_time_s);
+
 }  // namespace orrery::study

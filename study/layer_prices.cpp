@@ -149,7 +149,10 @@ LayerPrices price_layers(const Experiment& experiment) {
             const double extra = std::max(0.0, blocks[i].backward - block.backward);
             block.choices.push_back({.kept_bytes = blocks[i].kept, .extra_time = extra});
         }
-        const double capacity = experiment.cluster.node.gpu.memory_bytes - overhead(s, nodes);
+        double smallest = experiment.cluster.kind(0).gpu.memory_bytes;
+        for (std::size_t kind = 1; kind < experiment.cluster.kinds(); ++kind)
+            smallest = std::min(smallest, experiment.cluster.kind(kind).gpu.memory_bytes);
+        const double capacity = smallest - overhead(s, nodes);
         prices.memory_limit =
             policy == parallel::RecomputePolicy::none ? capacity : std::min(prices.memory_limit, capacity);
     }

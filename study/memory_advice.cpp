@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "report/units.hpp"
 #include "sim/metrics/memory.hpp"
+#include "study/kind_prices.hpp"
 #include "study/simulate.hpp"
 
 namespace orrery::study {
@@ -63,7 +64,8 @@ std::vector<std::string> divide_sequence(Experiment& e) {
 }
 
 std::vector<std::string> widen_tensor(Experiment& e) {
-    if (e.plan.parallel.tp * 2 > e.cluster.node.gpus) return {};  // beyond a node it costs more than it saves
+    if (e.plan.parallel.tp * 2 > e.cluster.common_gpus_per_node())
+        return {};  // beyond a node it costs more than it saves
     return trade(e, &parallel::Parallelism::tp, "tp");
 }
 
@@ -92,9 +94,12 @@ std::optional<MemoryChange> tried(Experiment& changed, std::vector<std::string> 
         const Simulation s = simulate(changed);
         MemoryChange change;
         change.overrides = std::move(overrides);
-        change.peak_bytes = sim::measure_memory(s.lowered.program, s.timeline).peak_bytes;
+        const sim::ClusterMemory memory = sim::measure_memory(s.lowered.program, s.timeline);
+        const std::size_t fullest = fullest_rank(changed.cluster, s.lowered.program, memory);
+        change.peak_bytes = memory.per_rank[fullest].peak_bytes;
         change.step_time_s = s.step_time_s();
-        change.fits = change.peak_bytes <= changed.cluster.node.gpu.memory_bytes;
+        change.fits =
+            change.peak_bytes <= memory_of(changed.cluster, s.lowered.program.ranks[fullest].device);
         return change;
     } catch (const InputError&) {  // not a legal plan: not a proposal
         return std::nullopt;
@@ -155,10 +160,10 @@ std::vector<MemoryChange> changes_that_save_memory(const Experiment& experiment,
 
 std::string does_not_fit(const Experiment& experiment, const report::Result& result,
                          const std::vector<MemoryChange>& changes) {
-    std::string text =
-        fmt::format("does not fit: rank {} needs {}, a GPU ({}) has {}", result.memory.peak_rank,
-                    report::bytes(result.memory.peak_bytes), experiment.cluster.node.gpu.name,
-                    report::bytes(result.memory.capacity_bytes));
+    std::string text = fmt::format("does not fit: rank {} needs {}, a GPU ({}) has {}",
+                                   result.memory.peak_rank, report::bytes(result.memory.peak_bytes),
+                                   experiment.cluster.node_at(result.memory.peak_rank).gpu.name,
+                                   report::bytes(result.memory.capacity_bytes));
     if (changes.empty()) return text + "; no single change of the plan lowers that: take more GPUs";
     text += "; what lowers it:";
     for (const MemoryChange& change : changes) {

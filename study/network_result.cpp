@@ -1,4 +1,6 @@
 // What the links carried in a step, and which of them were busiest.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -6,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "report/units.hpp"
 #include "study/flow_run.hpp"
+#include "topologies/picture.hpp"
 
 namespace orrery::study {
 namespace {
@@ -130,6 +134,51 @@ report::NetworkResult network_result(const sim::Program& program, const FlowReco
     result.hottest = HottestLinks(record, bytes, step_time_s).find();
     result.slice_s = record.usage.slice_s();
     return result;
+}
+
+std::string network_picture(const topologies::Cluster& cluster, const sim::Program& program,
+                            const FlowRecord& record, double step_time_s) {
+    const topologies::Graph* graph = record.loads.wires.get();
+    if (graph == nullptr || step_time_s <= 0) return "";
+    report::NetworkResult unused;
+    const std::vector<double> bytes = bytes_of_links(program, record, unused);
+    struct Use {
+        double mean = 0;
+        double most = 0;
+    };
+    std::vector<Use> uses(record.loads.links.size());
+    std::array<double, 2> most{};  // inside nodes, between them
+    const auto sort = [&](topologies::LinkId link) {
+        return graph->tier(link) >= topologies::Tier::nic ? 1U : 0U;
+    };
+    for (std::size_t link = 0; link < uses.size(); ++link) {
+        double wire = 0;
+        for (const float slice : record.usage.of_link(link)) {
+            wire += slice;
+            uses[link].most = std::max<double>(uses[link].most, slice);
+        }
+        uses[link].mean = wire / (record.loads.capacity[link] * step_time_s);
+        uses[link].most /= record.loads.capacity[link] * record.usage.slice_s();
+        const std::uint32_t first = record.loads.links[link].link;
+        if (first < graph->links()) most[sort(first)] = std::max(most[sort(first)], uses[link].mean);
+    }
+    if (most[0] <= 0 && most[1] <= 0) return "";
+    topologies::ClusterHeat heat;
+    heat.darkest = most[1] <= 0   ? report::percent(most[0])
+                   : most[0] <= 0 ? report::percent(most[1])
+                                  : fmt::format("{} between nodes, {} inside", report::percent(most[1]),
+                                                report::percent(most[0]));
+    heat.links.resize(graph->links());
+    for (topologies::LinkId link = 0; link < graph->links(); ++link) {
+        const std::size_t at = record.loads.class_of.empty() ? link : record.loads.class_of[link];
+        if (bytes[at] <= 0) continue;
+        heat.links[link] = {
+            uses[at].mean / most[sort(link)],
+            fmt::format("{}: {}, {} of the step, {} of its busiest {}", graph->link_name(link),
+                        report::bytes(bytes[at]), report::percent(uses[at].mean),
+                        report::percent(uses[at].most), report::duration(record.usage.slice_s()))};
+    }
+    return topologies::cluster_heat_svg(cluster, *graph, heat);
 }
 
 }  // namespace orrery::study

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "study/shared_inputs.hpp"
-
 namespace orrery::study {
 namespace {
 
@@ -51,10 +49,7 @@ void add_replay_links(const Experiment& experiment, Simulation& s) {
         s.flow = std::move(record);
         return;
     }
-    const sim::Program whole =
-        parallel::lower(s.model, experiment.plan, *shared_software(experiment.plan.software), s.schedule,
-                        {false, experiment.granularity == Granularity::kernel})
-            .program;
+    const sim::Program whole = lowered(experiment, s.model, s.schedule, false).program;
     sim::FoldedLoads folded = folded_loads(experiment, s.lowered.program, whole);
     const bool symmetric = folded.loads.has_value();
     record.loads = symmetric ? std::move(*folded.loads) : whole_loads(experiment, whole);

@@ -14,7 +14,9 @@
 #include "parallel/pipeline_shape.hpp"
 #include "schedules/schedule.hpp"
 #include "sim/engine/engine.hpp"
+#include "sim/placed_program.hpp"
 #include "study/collective_choice.hpp"
+#include "study/kind_prices.hpp"
 #include "study/plan_search.hpp"
 #include "study/shared_inputs.hpp"
 #include "study/stage_times.hpp"
@@ -54,12 +56,6 @@ bool may_fold(const Experiment& experiment) {
     return experiment.fold && alike && experiment.engine != EngineKind::simgrid;
 }
 
-parallel::Lowered lowered(const Experiment& experiment, const Simulation& s, bool fold) {
-    const parallel::LowerOptions options{fold, experiment.granularity == Granularity::kernel};
-    return parallel::lower(s.model, experiment.plan, *shared_software(experiment.plan.software), s.schedule,
-                           options);
-}
-
 sim::Timeline replayed(const Experiment& experiment, const Simulation& s) {
     const sim::Disturbances kernels = kernel_disturbances(experiment);
     return sim::replay_with_contention(s.lowered.program, s.prices.costs, shared_overlap()->compute_slowdown,
@@ -70,7 +66,7 @@ sim::Timeline replayed(const Experiment& experiment, const Simulation& s) {
 void run_flow(const Experiment& experiment, Simulation& s, bool fold) {
     sim::FlowLoads loads;
     if (fold && experiment.plan.parallel.gpus() > static_cast<std::int64_t>(s.lowered.program.ranks.size())) {
-        parallel::Lowered whole = lowered(experiment, s, false);
+        parallel::Lowered whole = lowered(experiment, s.model, s.schedule, false);
         sim::FoldedLoads folded = folded_loads(experiment, s.lowered.program, whole.program);
         if (folded.loads) {
             loads = std::move(*folded.loads);
@@ -133,9 +129,8 @@ Simulation simulate_checked(const Experiment& experiment) {
     s.model = models::build_transformer(experiment.model);
     s.schedule = schedule_of(experiment, s.model);
     const bool fold = may_fold(experiment);
-    s.lowered = lowered(experiment, s, fold);
-    s.prices = sim::price(s.lowered.program, *shared_calibration(experiment.calibration),
-                          *collectives_of(experiment), experiment.cluster);
+    s.lowered = lowered(experiment, s.model, s.schedule, fold);
+    s.prices = prices_of(experiment, s.lowered.program);
     const Clock::time_point engine = Clock::now();
     run_engine(experiment, s, fold);
     s.engine_s = seconds_since(engine);
@@ -144,6 +139,16 @@ Simulation simulate_checked(const Experiment& experiment) {
 }
 
 }  // namespace
+
+parallel::Lowered lowered(const Experiment& experiment, const models::Model& model,
+                          const schedules::Schedule& schedule, bool fold) {
+    const bool mixed = experiment.cluster.mixed();
+    const parallel::LowerOptions options{fold && !mixed, experiment.granularity == Granularity::kernel};
+    parallel::Lowered all = parallel::lower(model, experiment.plan,
+                                            *shared_software(experiment.plan.software), schedule, options);
+    if (mixed) all.program = sim::placed_program(all.program, experiment.cluster, fold);
+    return all;
+}
 
 Simulation simulate(const Experiment& experiment) {
     check_engine(experiment);

@@ -37,6 +37,11 @@ struct Simulation {
     [[nodiscard]] double step_time_s() const;
 };
 
+/// The experiment's program: every rank, or with `fold` one of each set that does the same work; on a cluster
+/// of several kinds of nodes placed on them (sim/placed_program.hpp). Throws ExperimentError.
+parallel::Lowered lowered(const Experiment& experiment, const models::Model& model,
+                          const schedules::Schedule& schedule, bool fold);
+
 /// Runs the experiment. Throws ExperimentError, SimulationError, MissingCapability.
 Simulation simulate(const Experiment& experiment);
 

@@ -11,8 +11,7 @@
 #include "parallel/program_builder.hpp"
 #include "parallel/tensor/megatron.hpp"
 #include "schedules/terapipe_slices.hpp"
-#include "sim/cost/price.hpp"
-#include "study/collective_choice.hpp"
+#include "study/kind_prices.hpp"
 #include "study/shared_inputs.hpp"
 
 namespace orrery::study {
@@ -48,9 +47,7 @@ class SlicePrices {
             add(parallel::Pass::forward, shape, works);
         add(parallel::Pass::backward, shape, works);
         double time = 0;
-        for (const sim::WorkCost& cost :
-             sim::price(works, *shared_calibration(e_.calibration), *collectives_of(e_), e_.cluster).costs)
-            time += cost.duration_s;
+        for (const sim::WorkCost& cost : prices_of(e_, works).costs) time += cost.duration_s;
         return time * static_cast<double>(e_.model.layers) / e_.plan.parallel.pp;
     }
 

@@ -6,8 +6,7 @@
 #include "parallel/lower.hpp"
 #include "parallel/pipeline_shape.hpp"
 #include "schedules/schedule.hpp"
-#include "sim/cost/price.hpp"
-#include "study/collective_choice.hpp"
+#include "study/kind_prices.hpp"
 #include "study/shared_inputs.hpp"
 
 namespace orrery::study {
@@ -41,8 +40,7 @@ StageTimes stage_times(const Experiment& experiment) {
         schedules::make_schedule(probe.plan.schedule, parallel::pipeline_shape(probe.plan));
     const std::shared_ptr<const models::Software> software = shared_software(probe.plan.software);
     const parallel::Lowered lowered = parallel::lower(model, probe.plan, *software, schedule, {true, false});
-    const sim::Prices prices = sim::price(lowered.program, *shared_calibration(probe.calibration),
-                                          *collectives_of(probe), probe.cluster);
+    const sim::Prices prices = prices_of(probe, lowered.program);
 
     const std::int32_t middle = probe.plan.parallel.pp / 2;
     StageTimes times;

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "schedules/schedule.hpp"
-#include "sim/cost/gemm_cost.hpp"
 #include "sim/cost/kernel_cost.hpp"
 #include "sim/metrics/kernel_use.hpp"
 #include "sim/metrics/memory.hpp"
@@ -14,6 +13,7 @@
 #include "study/collective_choice.hpp"
 #include "study/expert_result.hpp"
 #include "study/flops.hpp"
+#include "study/kind_prices.hpp"
 #include "study/moe_table.hpp"
 #include "study/shared_inputs.hpp"
 #include "study/simulate.hpp"
@@ -92,13 +92,23 @@ std::string recompute_name(const parallel::Plan& plan) {
                : fmt::format("full, units of {} layers", training.recompute_layers);
 }
 
+/// "2 x dgx-a100 (8 x a100-sxm-80g) + 2 x dgx-h100 (8 x h100-sxm-80g)".
+std::string cluster_line(const topologies::Cluster& cluster) {
+    const auto of = [](int nodes, const topologies::Node& node) {
+        return fmt::format("{} x {} ({} x {})", nodes, node.name, node.gpus, node.gpu.name);
+    };
+    if (cluster.groups.empty()) return of(cluster.nodes, cluster.node);
+    std::vector<std::string> parts;
+    for (const topologies::NodeGroup& group : cluster.groups) parts.push_back(of(group.nodes, group.node));
+    return fmt::format("{}", fmt::join(parts, " + "));
+}
+
 std::vector<report::NamedText> plan_lines(const Experiment& e) {
     const parallel::Parallelism& p = e.plan.parallel;
     const parallel::Training& t = e.plan.training;
     std::vector<report::NamedText> lines = {
         {"model", e.model.name.empty() ? e.model.family : e.model.name},
-        {"cluster", fmt::format("{} x {} ({} x {})", e.cluster.nodes, e.cluster.node.name,
-                                e.cluster.node.gpus, e.cluster.node.gpu.name)},
+        {"cluster", cluster_line(e.cluster)},
         {"tp", std::to_string(p.tp)},
         {"pp", std::to_string(p.pp)},
         {"dp", std::to_string(p.dp)},
@@ -145,30 +155,38 @@ void add_provenance(std::vector<report::NamedText>& sources, const std::string& 
     sources.emplace_back(what, fmt::format("{}: {}", provenance.kind, provenance.source));
 }
 
+void add_kernel_sources(std::vector<report::NamedText>& sources, const sim::Calibration& kernels,
+                        const models::Software& software, Precision precision) {
+    if (const auto gemm = kernels.gemm.find(precision); gemm != kernels.gemm.end()) {
+        add_provenance(sources, "matrix products", gemm->second.provenance);
+    }
+    std::set<std::string> said;
+    for (const sim::AttentionModel& attention : kernels.attention) {
+        if (attention.implementation != software.attention || attention.backward) continue;
+        if (said.insert(attention.provenance.source).second) {
+            add_provenance(sources, "attention", attention.provenance);
+        }
+    }
+    add_provenance(sources, "memory-bound kernels", kernels.memory.front().provenance);
+    add_provenance(sources, "host", kernels.host.forward_operator.provenance);
+}
+
 std::vector<report::NamedText> source_lines(const Experiment& e) {
     std::vector<report::NamedText> sources;
     if (!e.source.empty()) sources.emplace_back("experiment", e.source);
     if (!e.model.source.empty()) sources.emplace_back("model", e.model.source);
     const auto software = shared_software(e.plan.software);
     if (!software->source.empty()) sources.emplace_back("software", software->source);
-    const auto kernels = shared_calibration(e.calibration);
-    const Precision precision = e.plan.training.precision;
-    if (const auto gemm = kernels->gemm.find(precision); gemm != kernels->gemm.end()) {
-        add_provenance(sources, "matrix products", gemm->second.provenance);
-    }
-    std::set<std::string> said;
-    for (const sim::AttentionModel& attention : kernels->attention) {
-        if (attention.implementation != software->attention || attention.backward) continue;
-        if (said.insert(attention.provenance.source).second) {
-            add_provenance(sources, "attention", attention.provenance);
-        }
-    }
-    add_provenance(sources, "memory-bound kernels", kernels->memory.front().provenance);
-    add_provenance(sources, "host", kernels->host.forward_operator.provenance);
+    const sim::KindKernels kernels = kernels_of(e);
+    for (std::size_t kind = 0; kind < kernels.size(); ++kind)
+        if (std::find(kernels.begin(), kernels.begin() + static_cast<std::ptrdiff_t>(kind), kernels[kind]) ==
+            kernels.begin() + static_cast<std::ptrdiff_t>(kind))
+            add_kernel_sources(sources, *kernels[kind], *software, e.plan.training.precision);
     if (e.plan.parallel.gpus() > 1) {
-        for (const std::string& part : shared_collectives(e.cluster.node.collectives)->provenance) {
-            sources.emplace_back("collectives", part);
-        }
+        std::set<std::string> said;
+        for (std::size_t kind = 0; kind < e.cluster.kinds(); ++kind)
+            for (const std::string& part : shared_collectives(e.cluster.kind(kind).collectives)->provenance)
+                if (said.insert(part).second) sources.emplace_back("collectives", part);
     }
     return sources;
 }
@@ -182,17 +200,14 @@ void add_times(report::Result& result, const sim::Metrics& metrics) {
 }
 
 void add_kernels(report::Result& result, const Experiment& e, const Simulation& s, sim::RankId busiest) {
-    if (s.lowered.program.ranks.empty()) return;
-    const auto calibration = shared_calibration(e.calibration);
+    const sim::Program& program = s.lowered.program;
+    if (program.ranks.empty()) return;
+    const std::size_t kind = e.cluster.kind_index(program.ranks[busiest()].device);
+    const sim::KindKernels calibrations = kernels_of(e);
     const auto price = [&](const Kernel& kernel) {
-        return sim::kernel_time(kernel, *calibration, e.cluster.node.gpu);
+        return sim::kernel_time(kernel, sim::of_kind(calibrations, kind), e.cluster.kind(kind).gpu);
     };
-    result.kernels =
-        sim::measure_kernels(s.lowered.program, s.timeline, s.prices.costs, busiest, price, s.window());
-}
-
-double peak_flops(const Experiment& e) {
-    return sim::gemm_device(e.cluster.node.gpu, e.plan.training.precision).peak_flops;
+    result.kernels = sim::measure_kernels(program, s.timeline, s.prices.costs, busiest, price, s.window());
 }
 
 void add_rates(report::Result& result, const Experiment& e, const Simulation& s) {
@@ -206,18 +221,18 @@ void add_rates(report::Result& result, const Experiment& e, const Simulation& s)
     result.tokens_per_s_per_gpu = result.tokens_per_s / gpus;
     result.model_tflops_per_gpu = seconds > 0 ? flops.model / (seconds * gpus * 1e12) : 0;
     const auto count = static_cast<std::uint64_t>(result.gpus);
-    result.mfu = sim::flops_utilization(flops.model, seconds, count, peak_flops(e));
-    result.hfu = sim::flops_utilization(flops.model + flops.recomputed, seconds, count, peak_flops(e));
+    result.mfu = sim::flops_utilization(flops.model, seconds, count, mean_peak_flops(e));
+    result.hfu = sim::flops_utilization(flops.model + flops.recomputed, seconds, count, mean_peak_flops(e));
     result.flop_formula = kFlopFormula;
 }
 
 void add_memory(report::Result& result, const Experiment& e, const Simulation& s,
                 const sim::ClusterMemory& memory) {
-    const sim::RankMemory& fullest = memory.per_rank[memory.peak_rank()];
-    result.memory.peak_bytes = memory.peak_bytes;
-    result.memory.peak_rank = s.lowered.program.ranks[memory.peak_rank()].device;
-    result.memory.capacity_bytes = e.cluster.node.gpu.memory_bytes;
-    result.memory.fits = memory.peak_bytes <= result.memory.capacity_bytes;
+    const sim::RankMemory& fullest = memory.per_rank[fullest_rank(e.cluster, s.lowered.program, memory)];
+    result.memory.peak_bytes = fullest.peak_bytes;
+    result.memory.peak_rank = s.lowered.program.ranks[fullest.rank()].device;
+    result.memory.capacity_bytes = memory_of(e.cluster, result.memory.peak_rank);
+    result.memory.fits = fullest.peak_bytes <= result.memory.capacity_bytes;
     result.memory.by_kind_bytes = fullest.by_kind;
 }
 
@@ -273,7 +288,7 @@ report::Result summarize(const Experiment& experiment, const Simulation& simulat
     report::Result result;
     result.experiment = experiment.name;
     result.engine = to_string(experiment.engine);
-    result.calibration = experiment.calibration;
+    result.calibration = calibration_names(experiment);
     result.gpus = experiment.plan.parallel.gpus();
     const sim::Metrics metrics =
         sim::measure(program, simulation.timeline, simulation.prices.costs, simulation.window());

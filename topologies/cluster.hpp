@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -152,6 +153,29 @@ struct Cluster {
         int sum = 0;
         for (const NodeGroup& group : groups) sum += group.node.gpus * group.nodes;
         return sum;
+    }
+    /// Several kinds of nodes stand in it.
+    [[nodiscard]] bool mixed() const { return groups.size() > 1; }
+    [[nodiscard]] std::size_t kinds() const { return groups.empty() ? 1 : groups.size(); }
+    /// index < kinds()
+    [[nodiscard]] const Node& kind(std::size_t index) const {
+        return groups.empty() ? node : groups[index].node;
+    }
+    /// Which kind of node a device's is.
+    [[nodiscard]] std::size_t kind_index(std::uint32_t device) const {
+        auto left = static_cast<int>(device);
+        for (std::size_t k = 0; k < groups.size(); ++k) {
+            const int here = groups[k].node.gpus * groups[k].nodes;
+            if (left < here) return k;
+            left -= here;
+        }
+        return 0;
+    }
+    /// GPUs of a node; of several kinds the largest number that divides all of theirs.
+    [[nodiscard]] int common_gpus_per_node() const {
+        int common = kind(0).gpus;
+        for (const NodeGroup& group : groups) common = std::gcd(common, group.node.gpus);
+        return common;
     }
     [[nodiscard]] int node_of(std::uint32_t device) const {
         auto left = static_cast<int>(device);

@@ -55,7 +55,9 @@ double pairs_crossing(std::span<const int> nodes, const PartOf& part) {
 /// its part; `peers(parts)`: to how many other parts that traffic spreads.
 double share_of(const Cluster& cluster, const std::function<double(const PartOf&)>& crossing, bool to_all) {
     const Fabric& f = cluster.fabric;
-    const double node_bandwidth = cluster.node.nics * cluster.node.nic_bandwidth;
+    double node_bandwidth = 0;
+    for (std::size_t kind = 0; kind < cluster.kinds(); ++kind)
+        node_bandwidth = std::max(node_bandwidth, cluster.kind(kind).nics * cluster.kind(kind).nic_bandwidth);
     const auto over = [](double demand, double capacity) {
         return capacity > 0 ? std::max(1.0, demand / capacity) : 1.0;
     };

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "topologies/builders/builders.hpp"
 #include "topologies/fabric_names.hpp"
@@ -33,40 +36,84 @@ std::string plural(std::size_t count, const std::string& word) {
     return fmt::format("{} {}{}", count, word, word.ends_with("ch") ? "es" : "s");
 }
 
-/// Collects SVG elements; cables first, so that boxes lie on top.
+/// How a cable is drawn.
+struct Stroke {
+    bool bold = false;
+    double share = -1;  ///< of the darkest shade; below 0: no shades
+    std::string words;  ///< said when pointed at
+
+    void join(const Stroke& other) {
+        bold = bold || other.bold;
+        if (other.share > share) {
+            share = other.share;
+            words = other.words;
+        }
+    }
+};
+
+std::string escaped(const std::string& words) {
+    std::string safe;
+    for (const char c : words) safe += c == '<' ? "&lt;" : c == '&' ? "&amp;" : std::string(1, c);
+    return safe;
+}
+
+/// Collects SVG elements; cables first, so that boxes lie on top, and of the cables the busier on top.
 class Canvas {
   public:
-    void line(Point a, Point b, bool bold, double width = 1.2) {
-        cables += fmt::format(
-            R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="{:.1f}"/>)"
-            "\n",
-            a.x, a.y, b.x, b.y, bold ? "#c2410c" : "#9aa5b1", bold ? width + 2 : width);
+    bool on_page = false;  ///< in the colours of the page that it stands on
+
+    void line(Point a, Point b, const Stroke& stroke, double width = 1.2) {
+        cable(fmt::format(R"(line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}")", a.x, a.y, b.x, b.y),
+              "line", stroke, width);
     }
     /// Between two boxes of one row, over their tops; the farther, the higher.
-    void arc(Point a, Point b, bool is_bold) {
-        cables += fmt::format(
-            R"(<path d="M {:.1f} {:.1f} Q {:.1f} {:.1f} {:.1f} {:.1f}" fill="none" stroke="{}" stroke-width="{:.1f}"/>)"
-            "\n",
-            a.x, a.y, (a.x + b.x) / 2, a.y - 10 - std::abs(b.x - a.x) / 8, b.x, b.y,
-            is_bold ? "#c2410c" : "#9aa5b1", is_bold ? 3.2 : 1.2);
+    void arc(Point a, Point b, const Stroke& stroke) {
+        cable(fmt::format(R"(path d="M {:.1f} {:.1f} Q {:.1f} {:.1f} {:.1f} {:.1f}" fill="none")", a.x, a.y,
+                          (a.x + b.x) / 2, a.y - 10 - std::abs(b.x - a.x) / 8, b.x, b.y),
+              "path", stroke, 1.2);
+    }
+    /// The shades from idle to `darkest`.
+    void shades(Point at, const std::string& darkest) {
+        text({at.x - 8, at.y + 9}, "share of the step:", 11, "end", "#475569");
+        for (int shade = 1; shade <= 10; ++shade)
+            boxes += fmt::format(
+                R"svg(<rect x="{:.1f}" y="{:.1f}" width="14" height="10" style="fill:var(--h{})"/>)svg"
+                "\n",
+                at.x + (shade - 1) * 14.0, at.y, shade);
+        text({at.x + 146, at.y + 9}, darkest, 11, "start", "#475569");
     }
     void box(Point centre, double w, double h, const char* fill, const std::string& words, double size = 11) {
         boxes += fmt::format(
-            R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="3" fill="{}" stroke="#334155" stroke-width="0.8"/>)"
+            R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="3" {} stroke-width="0.8"/>)"
             "\n",
-            centre.x - w / 2, centre.y - h / 2, w, h, fill);
+            centre.x - w / 2, centre.y - h / 2, w, h,
+            on_page ? std::string(R"svg(style="fill:var(--panel);stroke:var(--faint)")svg")
+                    : fmt::format(R"(fill="{}" stroke="#334155")", fill));
         if (!words.empty()) text({centre.x, centre.y + size / 3}, words, size, "middle");
     }
     void text(Point at, const std::string& words, double size = 12, const char* anchor = "start",
               const char* colour = "#1f2933", bool strong = false) {
-        std::string safe;
-        for (const char c : words) safe += c == '<' ? "&lt;" : c == '&' ? "&amp;" : std::string(1, c);
-        boxes += fmt::format(
-            R"(<text x="{:.1f}" y="{:.1f}" font-size="{:.1f}" text-anchor="{}" fill="{}"{}>{}</text>)"
-            "\n",
-            at.x, at.y, size, anchor, colour, strong ? R"( font-weight="bold")" : "", safe);
+        const bool primary = std::string_view(colour) == "#1f2933" || std::string_view(colour) == "#0f172a";
+        const std::string paint = !on_page ? fmt::format(R"(font-size="{:.1f}" fill="{}")", size, colour)
+                                  : primary
+                                      ? fmt::format(R"(style="font-size:{:.1f}px")", size)
+                                      : fmt::format(R"(class="faint" style="font-size:{:.1f}px")", size);
+        boxes +=
+            fmt::format(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="{}" {}{}>{}</text>)"
+                        "\n",
+                        at.x, at.y, anchor, paint, strong ? R"( font-weight="bold")" : "", escaped(words));
     }
-    [[nodiscard]] std::string document(double height) const {
+    [[nodiscard]] std::string document(double height) {
+        std::stable_sort(cables_.begin(), cables_.end(),
+                         [](const auto& a, const auto& b) { return a.first < b.first; });
+        std::string cables;
+        for (const auto& [share, element] : cables_) cables += element;
+        if (on_page)
+            return fmt::format(
+                R"(<svg viewBox="0 0 {:.0f} {:.0f}" width="100%" style="max-width:{:.0f}px" role="img" )"
+                R"(aria-label="The cluster, its links by how busy they were">{}{}</svg>)"
+                "\n",
+                kWidth, height, kWidth, cables, boxes);
         return fmt::format(
             R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0:.0f} {1:.0f}" width="{0:.0f}" height="{1:.0f}" font-family="Helvetica, Arial, sans-serif">)"
             "\n"
@@ -76,7 +123,23 @@ class Canvas {
     }
 
   private:
-    std::string cables;
+    void cable(const std::string& element, const char* name, const Stroke& stroke, double width) {
+        std::string paint;
+        if (stroke.share < 0) {
+            paint = fmt::format(R"(stroke="{}" stroke-width="{:.1f}")", stroke.bold ? "#c2410c" : "#9aa5b1",
+                                stroke.bold ? width + 2 : width);
+        } else {
+            const int shade = static_cast<int>(std::ceil(std::min(1.0, stroke.share) * 10));
+            paint = fmt::format(R"svg(style="stroke:var(--{});stroke-width:{:.1f}")svg",
+                                shade == 0 ? "rule" : fmt::format("h{}", shade), width + stroke.share * 2.8);
+        }
+        cables_.emplace_back(stroke.share, stroke.words.empty()
+                                               ? fmt::format("<{} {}/>\n", element, paint)
+                                               : fmt::format("<{} {}><title>{}</title></{}>\n", element,
+                                                             paint, escaped(stroke.words), name));
+    }
+
+    std::vector<std::pair<double, std::string>> cables_;
     std::string boxes;
 };
 
@@ -101,12 +164,11 @@ void choose_drawn(Level& level, const std::set<std::uint32_t>& wanted) {
 
 class Picture {
   public:
-    Picture(const Cluster& c, const Graph& g, const Way& way)
-        : cluster(c), graph(g), bold(way.begin(), way.end()) {
-        for (const LinkId link : way) {
-            wanted.insert(graph.from(link));
-            wanted.insert(graph.to(link));
-        }
+    Picture(const Cluster& c, const Graph& g, const Way& way, const ClusterHeat* shades = nullptr)
+        : cluster(c), graph(g), bold(way.begin(), way.end()), heat(shades) {
+        canvas.on_page = heat != nullptr;
+        for (const LinkId link : way) want(link);
+        for (const LinkId link : busiest_between_nodes()) want(link);
     }
 
     std::string draw() {
@@ -122,7 +184,72 @@ class Picture {
     }
 
   private:
+    void want(LinkId link) {
+        wanted.insert(graph.from(link));
+        wanted.insert(graph.to(link));
+    }
+
+    /// As many as a row has room for, the busiest first; of equally busy ones the first.
+    [[nodiscard]] std::vector<LinkId> busiest_between_nodes() const {
+        std::vector<LinkId> links;
+        if (heat == nullptr) return links;
+        for (LinkId link = 0; link < graph.links(); ++link)
+            if (graph.tier(link) >= Tier::nic && share(link) > 0) links.push_back(link);
+        std::stable_sort(links.begin(), links.end(),
+                         [this](LinkId a, LinkId b) { return share(a) > share(b); });
+        if (links.size() > kDrawn) links.resize(kDrawn);
+        return links;
+    }
+
+    [[nodiscard]] double share(LinkId link) const {
+        return link < heat->links.size() ? heat->links[link].share : 0;
+    }
+
+    /// Of a cable, whose first link is `link`: both directions.
+    [[nodiscard]] Stroke stroke(LinkId link) const {
+        Stroke both{bold.contains(link) || bold.contains(link + 1)};
+        if (heat == nullptr) return both;
+        both.share = std::max(share(link), share(link + 1));
+        for (const LinkId one : {link, link + 1})
+            if (one < heat->links.size() && !heat->links[one].words.empty())
+                both.words += (both.words.empty() ? "" : "\n") + heat->links[one].words;
+        if (both.words.empty()) both.words = graph.link_name(link) + ": idle";
+        return both;
+    }
+
+    /// A device's cable to a vertex of that kind, or to that vertex.
+    [[nodiscard]] Stroke stroke_between(VertexId from, VertexKind kind,
+                                        std::optional<VertexId> to = {}) const {
+        Stroke all;
+        if (heat == nullptr) return all;
+        for (LinkId link = 0; link < graph.links(); link += 2) {
+            const bool out =
+                graph.from(link) == from && (to ? graph.to(link) == *to : graph.kind(graph.to(link)) == kind);
+            const bool back = to && graph.from(link) == *to && graph.to(link) == from;
+            if (out || back) all.join(stroke(link));
+        }
+        return all;
+    }
+
+    /// The first device of the node to draw from inside: the one whose own links were busiest.
+    [[nodiscard]] std::uint32_t first_device_inside() const {
+        if (heat == nullptr) return 0;
+        double most = 0;
+        std::uint32_t device = 0;
+        for (LinkId link = 0; link < graph.links(); ++link) {
+            const VertexId end = std::min(graph.from(link), graph.to(link));
+            if (graph.tier(link) >= Tier::nic || end >= graph.devices() || share(link) <= most) continue;
+            most = share(link);
+            device = end;
+        }
+        return device - static_cast<std::uint32_t>(cluster.place_in_node(device));
+    }
+
     double heading() {
+        if (heat != nullptr) {
+            canvas.shades({kWidth - 390, 12}, heat->darkest);
+            return cluster.fabric.kind == FabricKind::dragonfly || cluster.custom ? 84 : 36;
+        }
         canvas.text({24, 34}, cluster.name, 20, "start", "#0f172a", true);
         std::string words = fmt::format("{} {}, {} {}", cluster.devices(),
                                         cluster.fabric.kind == FabricKind::torus ? "chips" : "GPUs",
@@ -165,8 +292,10 @@ class Picture {
         nodes.fill = "#dcfce7";
         for (int n = 0; n < cluster.nodes; ++n) nodes.all.push_back(static_cast<std::uint32_t>(n));
         std::set<std::uint32_t> wanted_nodes;
+        const std::map<VertexId, int> node_of_vertex = vertices_of_nodes();
         for (const std::uint32_t v : wanted)
-            if (v < graph.devices()) wanted_nodes.insert(static_cast<std::uint32_t>(cluster.node_of(v)));
+            if (const auto node = node_of_vertex.find(v); node != node_of_vertex.end())
+                wanted_nodes.insert(static_cast<std::uint32_t>(node->second));
         for (Level& row : rows) choose_drawn(row, wanted);
         choose_drawn(nodes, wanted_nodes);
         for (Level& row : rows) y = place(row, y, false);
@@ -218,12 +347,11 @@ class Picture {
         for (std::size_t r = 0; r < rows.size(); ++r)
             for (const auto& [v, at] : rows[r].at) where[v] = {at, r};
         std::map<VertexId, int> node_of_vertex = vertices_of_nodes();
-        std::map<std::pair<VertexId, VertexId>, bool> lines;
+        std::map<std::pair<VertexId, VertexId>, Stroke> lines;
         std::map<std::size_t, std::set<std::string>> rates;  // by the lower row
         for (LinkId link = 0; link < graph.links(); link += 2) {
             const VertexId a = graph.from(link);
             const VertexId b = graph.to(link);
-            const bool is_bold = bold.contains(link) || bold.contains(link + 1);
             const auto upper = where.find(b);
             if (upper == where.end()) continue;
             const auto lower = where.find(a);
@@ -235,21 +363,21 @@ class Picture {
                 rates[row].insert(
                     fmt::format("{} {}", topologies::to_string(tier), rate(graph.bandwidth(link))));
             if (lower != where.end()) {
-                lines[{a, b}] = lines[{a, b}] || is_bold;
+                lines[{a, b}].join(stroke(link));
                 continue;
             }
             const auto box = nodes.at.find(static_cast<std::uint32_t>(node->second));
             if (box == nodes.at.end()) continue;
-            canvas.line(port_place(box->second, a), bottom(upper->second.first), is_bold);
+            canvas.line(port_place(box->second, a), bottom(upper->second.first), stroke(link));
         }
-        for (const auto& [ends, is_bold] : lines) {
+        for (const auto& [ends, look] : lines) {
             const auto& [low, low_row] = where.at(ends.first);
             const auto& [high, high_row] = where.at(ends.second);
             if (low_row == high_row) {
-                canvas.arc(top(low), top(high), is_bold);
+                canvas.arc(top(low), top(high), look);
             } else {
                 canvas.line(low_row > high_row ? top(low) : bottom(low),
-                            low_row > high_row ? bottom(high) : top(high), is_bold);
+                            low_row > high_row ? bottom(high) : top(high), look);
             }
         }
         for (const auto& [row, words] : rates) {
@@ -284,8 +412,12 @@ class Picture {
 
     /// One node from inside: its GPUs, what joins them, its NICs.
     double inside(double y) {
-        const Node& node = cluster.node;
-        canvas.text({24, y + 18}, fmt::format("inside {}", node.name), 14, "start", "#0f172a", true);
+        first_inside = first_device_inside();
+        const Node& node = cluster.node_at(first_inside);
+        canvas.text({24, y + 18},
+                    heat == nullptr ? fmt::format("inside {}", node.name)
+                                    : fmt::format("inside node {}", cluster.node_of(first_inside)),
+                    14, "start", "#0f172a", true);
         canvas.text({24, y + 36}, fmt::format("{} x {}", node.gpus, node.gpu.name), 11, "start", "#475569");
         if (node.gpu_link_bandwidth > 0 && node.gpus > 1) {
             canvas.text({24, y + 52}, fmt::format("{} a GPU", rate(node.gpu_link_bandwidth)), 11, "start",
@@ -296,12 +428,12 @@ class Picture {
             canvas.text({24, y + 84},
                         fmt::format("{} x {:.0f} Gbit/s NIC", node.nics, node.nic_bandwidth * 8e-9), 11,
                         "start", "#0369a1");
-        if (node.fabric == NodeFabric::nvlink_mesh) return mesh(y);
-        return switched(y);
+        if (node.fabric == NodeFabric::nvlink_mesh) return mesh(node, y);
+        return switched(node, y);
     }
 
-    double switched(double y) {
-        const Node& node = cluster.node;
+    double switched(const Node& node, double y) {
+        const bool through_pcie = node.fabric == NodeFabric::pcie;
         const double middle = kLeft + (kWidth - kLeft - 24) / 2;
         const int columns = std::min(node.gpus, node.gpus > 16 ? 24 : 16);
         const int lines = (node.gpus + columns - 1) / columns;
@@ -311,20 +443,20 @@ class Picture {
         for (int g = 0; g < node.gpus; ++g) {
             const int row = g / columns;
             const Point at{middle + (g % columns - (columns - 1) / 2.0) * step, first + row * 34.0};
-            if (g < columns && node.gpus > 1) canvas.line({at.x, bar}, at, false, 2);
+            if (g < columns && node.gpus > 1) canvas.line({at.x, bar}, at, gpu_link(g, through_pcie), 2);
             canvas.box(at, step - 6, 24, "#86efac", std::to_string(g), 10);
         }
-        const bool pcie = node.fabric == NodeFabric::pcie;
         if (node.gpus > 1)
-            canvas.box({middle, bar}, step * columns, 22, pcie ? "#fed7aa" : "#fef08a",
-                       pcie ? "PCIe" : "NVSwitch");
+            canvas.box({middle, bar}, step * columns, 22, through_pcie ? "#fed7aa" : "#fef08a",
+                       through_pcie ? "PCIe" : "NVSwitch");
         const double below = first + (lines - 1) * 34.0;
         const int ports = node.ports();
         for (int p = 0; p < ports && lines == 1; ++p) {
             const double x = middle + ((p + 0.5) * columns / ports - columns / 2.0) * step;
             for (int g = 0; g < node.gpus; ++g)
                 if (node.port_of(g) == p)
-                    canvas.line({middle + (g - (columns - 1) / 2.0) * step, below}, {x, below + 48}, false);
+                    canvas.line({middle + (g - (columns - 1) / 2.0) * step, below}, {x, below + 48},
+                                gpu_link(g, true));
             canvas.box(
                 {x, below + 48}, std::min(54.0, step - 4), 20, "#bae6fd",
                 node.nics > ports ? fmt::format("{} NICs", node.nics / ports) : fmt::format("NIC {}", p), 9);
@@ -332,8 +464,13 @@ class Picture {
         return below + (ports > 0 && lines == 1 ? 76 : 34);
     }
 
-    double mesh(double y) {
-        const Node& node = cluster.node;
+    /// A GPU's cable to its NVSwitch, or to its PCIe switch.
+    [[nodiscard]] Stroke gpu_link(int gpu, bool pcie) const {
+        return stroke_between(first_inside + static_cast<std::uint32_t>(gpu),
+                              pcie ? VertexKind::pcie_switch : VertexKind::node_switch);
+    }
+
+    double mesh(const Node& node, double y) {
         const double radius = 88;
         const Point centre{kLeft + (kWidth - kLeft) / 2, y + radius + 30};
         const auto place = [&](int g) {
@@ -345,7 +482,10 @@ class Picture {
             for (int a = 0; a < node.gpus; ++a)
                 for (int b = a + 1; b < node.gpus; ++b) all.push_back({a, b, 1});
         for (const MeshCable& cable : all)
-            canvas.line(place(cable.a), place(cable.b), false, 1.6 * cable.links);
+            canvas.line(place(cable.a), place(cable.b),
+                        stroke_between(first_inside + static_cast<std::uint32_t>(cable.a), VertexKind::device,
+                                       first_inside + static_cast<std::uint32_t>(cable.b)),
+                        1.6 * cable.links);
         for (int g = 0; g < node.gpus; ++g)
             canvas.box(place(g), 46, 24, "#86efac", fmt::format("GPU {}", g), 10);
         return centre.y + radius + 34;
@@ -359,13 +499,21 @@ class Picture {
         const auto place = [&](int x, int yy, int z) {
             return Point{270.0 + x * 92 + z * 46, y + 60.0 + yy * 78 + (shown[2] - 1 - z) * 26};
         };
+        const auto chip = [&](int x, int yy, int z) {
+            return static_cast<VertexId>(x) +
+                   shape[0] * (static_cast<VertexId>(yy) + shape[1] * static_cast<VertexId>(z));
+        };
+        const auto wire = [&](VertexId from, VertexId to) {
+            return stroke_between(from, VertexKind::device, to);
+        };
         for (int z = shown[2] - 1; z >= 0; --z)
             for (int b = 0; b < shown[1]; ++b)
                 for (int a = 0; a < shown[0]; ++a) {
                     const Point at = place(a, b, z);
-                    if (a + 1 < shown[0]) canvas.line(at, place(a + 1, b, z), false);
-                    if (b + 1 < shown[1]) canvas.line(at, place(a, b + 1, z), false);
-                    if (z + 1 < shown[2]) canvas.line(at, place(a, b, z + 1), false);
+                    const VertexId here = chip(a, b, z);
+                    if (a + 1 < shown[0]) canvas.line(at, place(a + 1, b, z), wire(here, chip(a + 1, b, z)));
+                    if (b + 1 < shown[1]) canvas.line(at, place(a, b + 1, z), wire(here, chip(a, b + 1, z)));
+                    if (z + 1 < shown[2]) canvas.line(at, place(a, b, z + 1), wire(here, chip(a, b, z + 1)));
                     canvas.box(at, 20, 16, "#86efac", "", 8);
                 }
         const std::string size = fmt::format("{} x {} x {}", shape[0], shape[1], shape[2]);
@@ -384,7 +532,9 @@ class Picture {
     const Cluster& cluster;
     const Graph& graph;
     std::set<LinkId> bold;
-    std::set<std::uint32_t> wanted;  ///< vertices of the way to show
+    const ClusterHeat* heat = nullptr;
+    std::set<std::uint32_t> wanted;  ///< vertices of the way to show, or at the busiest links
+    std::uint32_t first_inside = 0;  ///< first device of the node that is drawn from inside
     Canvas canvas;
 };
 
@@ -392,6 +542,10 @@ class Picture {
 
 std::string cluster_svg(const Cluster& cluster, const Graph& graph, const Way& way) {
     return Picture(cluster, graph, way).draw();
+}
+
+std::string cluster_heat_svg(const Cluster& cluster, const Graph& graph, const ClusterHeat& heat) {
+    return Picture(cluster, graph, {}, &heat).draw();
 }
 
 }  // namespace orrery::topologies

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "topologies/cluster.hpp"
 #include "topologies/graph.hpp"
@@ -14,5 +15,22 @@ namespace orrery::topologies {
 
 /// The whole SVG document. Links on `way` (of a route to show) are drawn bold.
 std::string cluster_svg(const Cluster& cluster, const Graph& graph, const Way& way = {});
+
+/// How busy a link was.
+struct LinkHeat {
+    double share = 0;  ///< of the darkest shade, 0 to 1; 0: nothing passed
+    std::string
+        words;  ///< what the picture says when pointed at: "node 0 nic 3 out: 1.2 GB, 34% of the step"
+};
+
+struct ClusterHeat {
+    std::vector<LinkHeat> links;  ///< [link of the graph]
+    std::string darkest;          ///< what the darkest shade stands for: "34% of the step"
+};
+
+/// The same picture for a report's page, in the shades of its style sheet (h1 to h10, rule, panel): each
+/// cable in the shade of its busier direction. Drawn are the switches and nodes at the busiest links, and
+/// inside the node whose own links were busiest.
+std::string cluster_heat_svg(const Cluster& cluster, const Graph& graph, const ClusterHeat& heat);
 
 }  // namespace orrery::topologies

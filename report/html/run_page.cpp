@@ -127,6 +127,13 @@ void network_section(Page& page, const NetworkResult& network) {
         "<figure><figcaption>How busy the links were: the busiest of each tier over the step. Links that "
         "were busy alike are one row.</figcaption>" +
         link_heat_map(network) + "</figure>");
+    if (!network.picture.empty())
+        page.html(
+            "<figure><figcaption>The cluster, each cable in the shade of its busier direction, by its use "
+            "over the whole step, relative to the busiest of its sort. Drawn are the parts at the busiest "
+            "links; point at a cable for its bytes."
+            "</figcaption>" +
+            network.picture + "</figure>");
     std::vector<std::vector<Cell>> rows;
     for (const CollectiveBytes& kind : network.by_kind)
         rows.push_back({{kind.kind, "", ""},

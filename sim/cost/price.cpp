@@ -1,5 +1,7 @@
 #include "sim/cost/price.hpp"
 
+#include <algorithm>
+#include <memory>
 #include <set>
 
 #include "sim/cost/kernel_cost.hpp"
@@ -7,35 +9,36 @@
 namespace orrery::sim {
 namespace {
 
-CollectiveCost choose(const Collective& work, const Program& program,
-                      const CollectiveCalibration& collectives, const topologies::Cluster& cluster) {
-    const std::vector<std::uint32_t>& devices = program.groups[work.group].devices;
-    return work.kind == CollectiveKind::all_to_all_v
-               ? price_all_to_all_v(program.matrices.at(work.matrix), devices, cluster, collectives)
-               : price_collective(work.kind, work.bytes, devices, cluster, collectives);
+/// What the host pays for the call, of the kind that pays most.
+double call_s(const Collective& work, const KindKernels& kernels, const std::vector<std::size_t>& kinds) {
+    double most = 0;
+    for (const std::size_t kind : kinds) {
+        const HostModel& host = of_kind(kernels, kind).host;
+        const HostTime& call = work.kind == CollectiveKind::send_recv ? host.point_to_point : host.collective;
+        most = std::max(most, call.seconds);
+    }
+    return most;
 }
 
-WorkCost price_chosen(const Collective& work, const CollectiveCost& chosen, const Calibration& kernels) {
-    WorkCost cost;
-    cost.duration_s = chosen.time_s;
-    const HostTime& call =
-        work.kind == CollectiveKind::send_recv ? kernels.host.point_to_point : kernels.host.collective;
-    cost.launch_s = work.host_operations * call.seconds;
-    cost.issue_to_end_s = cost.launch_s + cost.duration_s;
-    return cost;
+WorkCost after_launch(double duration_s, double launch_s) {
+    return {duration_s, launch_s, launch_s + duration_s};
 }
 
-WorkCost price_copy(const Copy& copy, const Calibration& kernels, const topologies::Cluster& cluster) {
-    WorkCost cost;
-    cost.duration_s = cluster.node.pcie_latency_s + copy.bytes / cluster.node.pcie_bandwidth;
-    cost.launch_s = kernels.host.forward_operator.seconds;
-    cost.issue_to_end_s = cost.launch_s + cost.duration_s;
-    return cost;
+WorkCost price_copy(const Copy& copy, const KindKernels& kernels, const topologies::Cluster& cluster) {
+    const topologies::Node& node = cluster.kind(copy.node_kind);
+    return after_launch(node.pcie_latency_s + copy.bytes / node.pcie_bandwidth,
+                        of_kind(kernels, copy.node_kind).host.forward_operator.seconds);
+}
+
+/// Not owned: the caller's outlives the call.
+template <class T>
+std::vector<std::shared_ptr<const T>> for_all_kinds(const T& one) {
+    return {std::shared_ptr<const T>(std::shared_ptr<void>(), &one)};
 }
 
 }  // namespace
 
-Prices price(const Program& program, const Calibration& kernels, const CollectiveCalibration& collectives,
+Prices price(const Program& program, const KindKernels& kernels, const KindCollectives& collectives,
              const topologies::Cluster& cluster) {
     Prices prices;
     prices.costs.reserve(program.works.size());
@@ -43,16 +46,26 @@ Prices price(const Program& program, const Calibration& kernels, const Collectiv
     std::set<std::string> notes;
     for (const Work& work : program.works) {
         if (const auto* sequence = std::get_if<KernelSequence>(&work)) {
-            prices.costs.push_back(price_sequence(*sequence, kernels, cluster.node.gpu, &notes));
+            const std::size_t kind = sequence->node_kind;
+            prices.costs.push_back(
+                price_sequence(*sequence, of_kind(kernels, kind), cluster.kind(kind).gpu, &notes));
         } else if (const auto* collective = std::get_if<Collective>(&work)) {
-            prices.chosen[prices.costs.size()] = choose(*collective, program, collectives, cluster);
-            prices.costs.push_back(price_chosen(*collective, prices.chosen[prices.costs.size()], kernels));
+            CollectiveCost& chosen = prices.chosen[prices.costs.size()];
+            chosen = price_on_kinds(*collective, program, collectives, cluster);
+            const auto kinds = kinds_of(program.groups[collective->group].devices, cluster);
+            prices.costs.push_back(after_launch(
+                chosen.time_s, collective->host_operations * call_s(*collective, kernels, kinds)));
         } else {
             prices.costs.push_back(price_copy(std::get<Copy>(work), kernels, cluster));
         }
     }
     prices.notes.assign(notes.begin(), notes.end());
     return prices;
+}
+
+Prices price(const Program& program, const Calibration& kernels, const CollectiveCalibration& collectives,
+             const topologies::Cluster& cluster) {
+    return price(program, for_all_kinds(kernels), for_all_kinds(collectives), cluster);
 }
 
 }  // namespace orrery::sim

@@ -10,6 +10,7 @@
 #include "sim/cost/calibration.hpp"
 #include "sim/cost/collective_calibration.hpp"
 #include "sim/cost/collective_cost.hpp"
+#include "sim/cost/kind_calibrations.hpp"
 #include "sim/cost/work_cost.hpp"
 #include "sim/program.hpp"
 #include "topologies/cluster.hpp"
@@ -24,7 +25,12 @@ struct Prices {
     std::vector<std::string> notes;
 };
 
-/// Throws as price_collective does.
+/// Kernels and copies by the kind of node that they name, collectives by the kinds that they join. What the
+/// host pays for a collective is that of the slowest kind's. Throws as price_collective does.
+Prices price(const Program& program, const KindKernels& kernels, const KindCollectives& collectives,
+             const topologies::Cluster& cluster);
+
+/// The same with one calibration for all kinds.
 Prices price(const Program& program, const Calibration& kernels, const CollectiveCalibration& collectives,
              const topologies::Cluster& cluster);
 

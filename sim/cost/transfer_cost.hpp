@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/cost/collective_calibration.hpp"
+#include "sim/cost/kind_calibrations.hpp"
 #include "sim/program.hpp"
 #include "topologies/cluster.hpp"
 
@@ -33,6 +33,10 @@ struct TransferCost {
 using TransferCosts = std::vector<TransferCost>;
 
 /// Of every work of the program; goes with `price` of the same arguments. Throws as price_collective does.
+TransferCosts price_transfers(const Program& program, const KindCollectives& collectives,
+                              const topologies::Cluster& cluster);
+
+/// The same with one calibration for all kinds of nodes.
 TransferCosts price_transfers(const Program& program, const CollectiveCalibration& collectives,
                               const topologies::Cluster& cluster);
 

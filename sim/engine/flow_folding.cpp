@@ -167,6 +167,7 @@ class Symmetry {
         for (std::uint32_t l = 0; l < links.links(); ++l) {
             const auto [at, fresh] =
                 index.emplace(link_colour[l], static_cast<std::uint32_t>(result.links.size()));
+            result.class_of.push_back(at->second);
             if (!fresh) {
                 ++result.links[at->second].multiplicity;
                 continue;

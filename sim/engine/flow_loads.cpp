@@ -99,7 +99,7 @@ FlowNetwork::FlowNetwork(const Network& n, const topologies::Cluster& c) : netwo
     capacities.reserve(graph.links() + 2 * static_cast<std::size_t>(cluster.devices()));
     for (std::uint32_t link = 0; link < graph.links(); ++link) capacities.push_back(graph.bandwidth(link));
     for (int d = 0; d < cluster.devices(); ++d)
-        capacities.insert(capacities.end(), 2, cluster.node.pcie_bandwidth);
+        capacities.insert(capacities.end(), 2, cluster.node_at(static_cast<std::uint32_t>(d)).pcie_bandwidth);
 }
 
 std::string FlowLoads::name(std::uint32_t class_of_links) const {

@@ -42,6 +42,7 @@ struct FlowLink {
 struct FlowLoads {
     std::vector<FlowLink> links;
     std::vector<double> capacity;                    ///< [link] bytes/s, nominal
+    std::vector<std::uint32_t> class_of;             ///< [link of the network] into `links`; empty: itself
     std::shared_ptr<const topologies::Graph> wires;  ///< of the network; none: links are "link 0", ...
 
     std::vector<LinkDemand> demands;

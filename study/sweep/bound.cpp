@@ -137,7 +137,7 @@ double step_bound(const Experiment& experiment, const std::vector<double>& stage
 }  // namespace
 
 PlanBound bound_of_plan(const Experiment& experiment) {
-    if (experiment.plan.slices > 1 || !experiment.model.towers.empty() ||
+    if (experiment.cluster.mixed() || experiment.plan.slices > 1 || !experiment.model.towers.empty() ||
         experiment.model.experts.count > 0 || experiment.jitter.deviation > 0 || searches_plan(experiment))
         return {};
     const Simulation one = simulate(on_one_stage(experiment));

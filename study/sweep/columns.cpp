@@ -1,11 +1,17 @@
 #include "study/sweep/columns.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <functional>
 #include <string_view>
 #include <utility>
 
 #include "core/yaml_flow.hpp"
+#include "study/kind_prices.hpp"
 
 namespace orrery::study {
 namespace {
@@ -39,15 +45,28 @@ const char* name_of(parallel::RecomputePolicy policy) {
 }
 
 using E = const Experiment&;
+
+/// What the kinds of nodes have, each once: "dgx-a100 + dgx-h100".
+template <class What>
+std::string of_kinds(E e, What what) {
+    std::vector<std::string> all;
+    for (std::size_t kind = 0; kind < e.cluster.kinds(); ++kind) {
+        std::string one = std::invoke(what, e.cluster.kind(kind));
+        if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
+    }
+    return fmt::format("{}", fmt::join(all, " + "));
+}
+
 constexpr SettingColumn kSettings[] = {
     {"model.name", [](E e) -> Value { return e.model.name; }},
     {"model.layers", [](E e) { return integer(e.model.layers); }},
     {"model.hidden", [](E e) { return integer(e.model.hidden); }},
     {"model.heads", [](E e) { return integer(e.model.heads); }},
-    {"cluster.node", [](E e) -> Value { return e.cluster.node.name; }},
+    {"cluster.node", [](E e) -> Value { return of_kinds(e, &topologies::Node::name); }},
     {"cluster.nodes", [](E e) { return integer(e.cluster.nodes); }},
     {"cluster.gpus", [](E e) { return integer(e.cluster.devices()); }},
-    {"cluster.gpu", [](E e) -> Value { return e.cluster.node.gpu.name; }},
+    {"cluster.gpu",
+     [](E e) -> Value { return of_kinds(e, [](const topologies::Node& node) { return node.gpu.name; }); }},
     {"cluster.gpus_per_node", [](E e) { return integer(e.cluster.node.gpus); }},
     {"cluster.nics", [](E e) { return integer(e.cluster.node.nics); }},
     {"cluster.nic_bandwidth", [](E e) -> Value { return e.cluster.node.nic_bandwidth; }},
@@ -67,7 +86,7 @@ constexpr SettingColumn kSettings[] = {
     {"training.seq_length", [](E e) { return integer(e.plan.training.seq_length); }},
     {"training.precision", [](E e) -> Value { return std::string(to_string(e.plan.training.precision)); }},
     {"training.recompute", [](E e) -> Value { return std::string(name_of(e.plan.training.recompute)); }},
-    {"calibration", [](E e) -> Value { return e.calibration; }},
+    {"calibration", [](E e) -> Value { return calibration_names(e); }},
     {"software", [](E e) -> Value { return e.plan.software; }},
     {"engine", [](E e) -> Value { return std::string(to_string(e.engine)); }},
 };

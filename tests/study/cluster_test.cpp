@@ -45,13 +45,18 @@ TEST(ClusterKeys, AFabricIsANameOrAMapOverOne) {
     EXPECT_EQ(fabric.switch_latency_s, 8e-7);  // of roce-clos
 }
 
-TEST(ClusterKeys, GroupsOfOneGpuKindMayDifferInTheirNics) {
+TEST(ClusterKeys, GroupsMayDifferInGpusAndNics) {
     const auto cluster =
         read("{groups: [{node: dgx-h100, nodes: 2}, {node: hgx-h100-roce, nodes: 1}]}").cluster;
     EXPECT_EQ(cluster.devices(), 24);
     EXPECT_EQ(cluster.node_of(17), 2);
     EXPECT_EQ(cluster.node_at(17).name, "hgx-h100-roce");
-    EXPECT_NE(mistake("{groups: [dgx-h100, dgx-a100]}").find("one kind of GPU"), std::string::npos);
+    const auto gpus = read("{groups: [{node: dgx-h100, gpus: 2}, dgx-a100]}").cluster;
+    EXPECT_EQ(gpus.devices(), 10);
+    EXPECT_EQ(gpus.kind_index(1), 0U);
+    EXPECT_EQ(gpus.kind_index(2), 1U);
+    EXPECT_EQ(gpus.groups[0].node.nics, 2);
+    EXPECT_EQ(gpus.common_gpus_per_node(), 2);
     EXPECT_NE(mistake("{node: dgx-h100, groups: [dgx-a100]}").find("cluster.groups"), std::string::npos);
     EXPECT_NE(mistake("{nodes: 2}").find("expected node or groups"), std::string::npos);
 }

@@ -47,5 +47,30 @@ TEST(Picture, ARouteIsDrawnFromEndToEnd) {
     EXPECT_EQ(count(cluster_svg(cluster, graph), "#c2410c"), 0U);
 }
 
+TEST(Picture, HeatIsDrawnAtTheBusiestLinksInTheShadesOfThePage) {
+    const Cluster cluster = find_cluster("dgx-h100", 40);
+    const Graph graph = build_graph(cluster);
+    ClusterHeat heat;
+    heat.links.resize(graph.links());
+    heat.darkest = "34% of the step";
+    const auto nic = graph.find_cable("node 37 nic 2");
+    ASSERT_TRUE(nic.has_value());
+    heat.links[*nic] = {1, "node 37 nic 2 out: 5 GB"};
+    const auto gpu = graph.find_cable("gpu 83");  // of node 10
+    ASSERT_TRUE(gpu.has_value());
+    heat.links[*gpu] = {0.42, "gpu 83 out: 1 GB & more"};
+    const std::string svg = cluster_heat_svg(cluster, graph, heat);
+    EXPECT_NE(svg.find(">node 37<"), std::string::npos);  // one of 8 that are drawn, of 40
+    EXPECT_NE(svg.find(">inside node 10<"), std::string::npos);
+    EXPECT_NE(svg.find("<title>node 37 nic 2 out: 5 GB</title>"), std::string::npos);
+    EXPECT_NE(svg.find("gpu 83 out: 1 GB &amp; more"), std::string::npos);
+    EXPECT_NE(svg.find("34% of the step"), std::string::npos);
+    EXPECT_EQ(count(svg, "stroke:var(--h10)"), 1U);
+    EXPECT_EQ(count(svg, "stroke:var(--h5)"), 1U);  // 0.42 of the shades, rounded up
+    EXPECT_EQ(count(svg, "#"), 0U);                 // no colour that the page's theme cannot change
+    // Without heat there is nothing of it.
+    EXPECT_EQ(count(cluster_svg(cluster, graph), "var("), 0U);
+}
+
 }  // namespace
 }  // namespace orrery::topologies

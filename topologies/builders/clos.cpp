@@ -93,10 +93,7 @@ class Clos : public BetweenNodes {
         shape.site_pods = divided_up(shape.site_units, shape.pod_units);
 
         const bool one_leaf = shape.site_units == 1 && shape.unit_leaves / shape.planes == 1;
-        leaf_down.assign(shape.unit_leaves, 0);
-        for (std::size_t p = 0; p < ports.node.size(); ++p)
-            if (ports.node[p] == 0) leaf_down[leaf_in_unit(ports.rail[p])] += ports.bandwidth[p];
-        for (double& down : leaf_down) down *= shape.unit_nodes;
+        measure_leaves();
         const double up = leaf_down[0] / fabric.oversubscription;
         const double cable = ports.bandwidth.empty() ? 0 : ports.bandwidth[0];
         const auto cables = [cable](double bandwidth) {
@@ -110,7 +107,27 @@ class Clos : public BetweenNodes {
         if (shape.site_pods > 1)
             shape.cores = one_way                      ? 1
                           : fabric.cores_per_spine > 0 ? static_cast<std::uint32_t>(fabric.cores_per_spine)
-                                                       : cables(spine_up(0));
+                                                       : cables(spine_up(0, 0));
+    }
+
+    /// A leaf has ports for all nodes of a unit; what a unit lacks is taken to be like what it has.
+    void measure_leaves() {
+        leaf_down.assign(shape.leaves(), 0);
+        std::vector<std::uint32_t> nodes(shape.units(), 0);
+        for (std::size_t p = 0; p < ports.node.size(); ++p) {
+            leaf_down[place(static_cast<std::uint32_t>(p)).leaf] += ports.bandwidth[p];
+            if (p == 0 || ports.node[p] != ports.node[p - 1]) ++nodes[unit_of(ports.node[p])];
+        }
+        for (std::uint32_t l = 0; l < shape.leaves(); ++l) {
+            const std::uint32_t here = nodes[l / shape.unit_leaves];
+            if (here > 0 && here < shape.unit_nodes) leaf_down[l] *= double(shape.unit_nodes) / here;
+            if (here == 0) leaf_down[l] = leaf_down[l % shape.unit_leaves];  // no node has come yet
+        }
+    }
+
+    /// Numbered over all sites.
+    [[nodiscard]] std::uint32_t unit_of(std::uint32_t node) const {
+        return node / shape.site_nodes * shape.site_units + node % shape.site_nodes / shape.unit_nodes;
     }
 
     [[nodiscard]] std::uint32_t leaf_in_unit(std::uint32_t rail) const {
@@ -135,12 +152,17 @@ class Clos : public BetweenNodes {
         return static_cast<std::uint32_t>(spread(flow + level) % choices);
     }
 
-    /// Bandwidth of a spine towards the cores.
-    [[nodiscard]] double spine_up(std::uint32_t plane) const {
+    /// Bandwidth of a spine towards the cores. A pod has room for all of its units, as a leaf for its nodes.
+    [[nodiscard]] double spine_up(std::uint32_t pod, std::uint32_t plane) const {
+        const std::uint32_t in_site = pod % shape.site_pods * shape.pod_units;
+        const std::uint32_t first = pod / shape.site_pods * shape.site_units + in_site;
+        const std::uint32_t units = std::min(shape.pod_units, shape.site_units - in_site);
         double below = 0;
-        for (std::uint32_t l = 0; l < shape.unit_leaves; ++l)
-            if (shape.planes == 1 || l == plane) below += leaf_down[l] / fabric.oversubscription;
-        return below * shape.pod_units / shape.spines / fabric.core_oversubscription;
+        for (std::uint32_t l = first * shape.unit_leaves; l < (first + units) * shape.unit_leaves; ++l)
+            if (shape.planes == 1 || l % shape.unit_leaves == plane)
+                below += leaf_down[l] / fabric.oversubscription;
+        if (units < shape.pod_units) below *= double(shape.pod_units) / units;
+        return below / shape.spines / fabric.core_oversubscription;
     }
 
     void add_switches(GraphWriter& writer) {
@@ -211,7 +233,7 @@ class Clos : public BetweenNodes {
             const std::uint32_t pod =
                 unit / shape.site_units * shape.site_pods + unit % shape.site_units / shape.pod_units;
             const std::uint32_t plane = shape.planes == 1 ? 0 : in_unit;
-            const double up = leaf_down[in_unit] / fabric.oversubscription / shape.spines;
+            const double up = leaf_down[l] / fabric.oversubscription / shape.spines;
             for (std::uint32_t s = 0; s < shape.spines; ++s)
                 writer.connect(first_leaf + l, first_spine + (pod * shape.planes + plane) * shape.spines + s,
                                {up, fabric.switch_latency_s, Tier::leaf});
@@ -235,8 +257,9 @@ class Clos : public BetweenNodes {
             for (std::uint32_t plane = 0; plane < shape.planes; ++plane)
                 for (std::uint32_t s = 0; s < shape.spines; ++s)
                     for (std::uint32_t c = 0; c < shape.cores; ++c)
-                        writer.connect(spine(pod, plane, s), core(pod / shape.site_pods, plane, s, c),
-                                       {spine_up(plane) / shape.cores, fabric.switch_latency_s, Tier::spine});
+                        writer.connect(
+                            spine(pod, plane, s), core(pod / shape.site_pods, plane, s, c),
+                            {spine_up(pod, plane) / shape.cores, fabric.switch_latency_s, Tier::spine});
     }
 
     /// The highest switches of a site to its border, and the borders to each other.
@@ -301,7 +324,7 @@ class Clos : public BetweenNodes {
     Fabric fabric;
     Rails rails;
     Shape shape;
-    std::vector<double> leaf_down;  ///< [leaf of a unit] bandwidth of all that hangs below, each direction
+    std::vector<double> leaf_down;  ///< [leaf] bandwidth of all that hangs below, each direction
     std::uint32_t tops = 0;         ///< highest switches of a site
     VertexId first_leaf = 0, first_spine = 0, first_core = 0, first_border = 0;
     LinkId first_port_link = 0, first_leaf_link = 0, first_spine_link = 0, first_border_link = 0,

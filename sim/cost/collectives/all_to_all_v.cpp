@@ -7,12 +7,12 @@
 namespace orrery::sim {
 namespace {
 
-/// Bytes that leave and enter, by place: a GPU's port, a NIC, a leaf.
+/// What leaves and enters, by place: bytes at a GPU's port or a leaf, seconds of a NIC at full speed.
 struct Loads {
     explicit Loads(std::size_t places) : out(places, 0), in(places, 0) {}
-    void add(std::size_t from, std::size_t to, double bytes) {
-        out[from] += bytes;
-        in[to] += bytes;
+    void add(std::size_t from, std::size_t to, double sent, double received) {
+        out[from] += sent;
+        in[to] += received;
     }
     [[nodiscard]] double most() const {
         return std::max(*std::ranges::max_element(out), *std::ranges::max_element(in));
@@ -24,16 +24,26 @@ struct Loads {
 struct Places {
     int node = 0;
     std::size_t nic = 0;
+    double nic_bandwidth = 1;
     std::size_t leaf = 0;
 };
 
+/// NICs of the node that has most.
+std::size_t most_nics(const topologies::Cluster& cluster) {
+    int most = 0;
+    for (std::size_t kind = 0; kind < cluster.kinds(); ++kind) most = std::max(most, cluster.kind(kind).nics);
+    return static_cast<std::size_t>(most);
+}
+
 Places places_of(std::uint32_t device, const topologies::Cluster& cluster) {
-    const topologies::Node& node = cluster.node;
+    const topologies::Node& node = cluster.node_at(device);
     Places at;
     at.node = cluster.node_of(device);
-    const auto index = static_cast<std::size_t>(device) % static_cast<std::size_t>(node.gpus);
+    const auto index = static_cast<std::size_t>(cluster.place_in_node(device));
     const auto nics = static_cast<std::size_t>(node.nics);
-    at.nic = static_cast<std::size_t>(at.node) * nics + index * nics / static_cast<std::size_t>(node.gpus);
+    at.nic = static_cast<std::size_t>(at.node) * most_nics(cluster) +
+             index * nics / static_cast<std::size_t>(node.gpus);
+    at.nic_bandwidth = node.nic_bandwidth;
     const int per_leaf = cluster.fabric.nodes_per_leaf;
     at.leaf = per_leaf > 0 ? static_cast<std::size_t>(at.node / per_leaf) : 0;
     return at;
@@ -65,12 +75,12 @@ struct Traffic {
     void add(const Places& a, const Places& b, std::uint32_t from, std::uint32_t to, double bytes) {
         if (a.node == b.node) {
             inside = true;
-            ports.add(from, to, bytes);
+            ports.add(from, to, bytes, bytes);
             return;
         }
         between = true;
-        nics.add(a.nic, b.nic, bytes);
-        if (a.leaf != b.leaf) leaves.add(a.leaf, b.leaf, bytes);
+        nics.add(a.nic, b.nic, bytes / a.nic_bandwidth, bytes / b.nic_bandwidth);
+        if (a.leaf != b.leaf) leaves.add(a.leaf, b.leaf, bytes, bytes);
     }
 
     Loads ports;
@@ -80,6 +90,18 @@ struct Traffic {
     bool inside = false;
     bool between = false;
 };
+
+/// The node of the group whose NICs are slowest together: what its network_bandwidth is of.
+const topologies::Node& slowest_node(std::span<const std::uint32_t> devices,
+                                     const topologies::Cluster& cluster) {
+    const topologies::Node* slowest = &cluster.node_at(devices.front());
+    if (!cluster.mixed()) return *slowest;
+    for (const std::uint32_t device : devices) {
+        const topologies::Node& node = cluster.node_at(device);
+        if (node.nics * node.nic_bandwidth < slowest->nics * slowest->nic_bandwidth) slowest = &node;
+    }
+    return *slowest;
+}
 
 /// Of the NICs that the group's members drive, the share that other groups leave to it.
 double share_of_nics(const topologies::Node& node, const GroupPlacement& group) {
@@ -105,10 +127,10 @@ std::optional<double> all_to_all_v_time(const TrafficMatrix& matrix, std::span<c
     }
     if (traffic.between) {
         hop = std::max(hop, group.network_latency_s + p.network_step_s);
-        const double share =
-            calibration.network_efficiency * p.network_share * share_of_nics(cluster.node, group);
-        moved = std::max(moved, traffic.nics.most() / (cluster.node.nic_bandwidth * share));
-        const double leaf = cluster.fabric.nodes_per_leaf * cluster.node.nics * cluster.node.nic_bandwidth /
+        const topologies::Node& slowest = slowest_node(devices, cluster);
+        const double share = calibration.network_efficiency * p.network_share * share_of_nics(slowest, group);
+        moved = std::max(moved, traffic.nics.most() / share);
+        const double leaf = cluster.fabric.nodes_per_leaf * slowest.nics * slowest.nic_bandwidth /
                             cluster.fabric.oversubscription;
         if (cluster.fabric.nodes_per_leaf > 0)
             moved = std::max(moved, traffic.leaves.most() / (leaf * share));
