@@ -63,7 +63,6 @@ TEST(Contention, GroupsOfOneHoldNothing) {
 TEST(Contention, OfSeveralKindsTheLargestSlowdownCounts) {
     constexpr std::array kKinds{CollectiveKind::all_gather, CollectiveKind::all_to_all,
                                 CollectiveKind::all_reduce};
-    constexpr std::array kStreams{StreamKind::dp, StreamKind::ep, StreamKind::cp};
     ComputeSlowdown by_kind = uniform_slowdown(1);
     for (std::size_t i = 0; i < kKinds.size(); ++i)
         by_kind[static_cast<std::size_t>(kKinds.at(i))] = 1.1 + 0.3 * static_cast<double>(i);
