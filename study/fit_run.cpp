@@ -169,7 +169,7 @@ HostFit fit_host(const Experiment& experiment, const Simulation& simulation,
         const sim::Prices prices = sim::price(simulation.lowered.program, scaled(calibration, scale),
                                               *collectives, experiment.cluster);
         return sim::replay_with_contention(simulation.lowered.program, prices.costs,
-                                           shared_overlap()->compute_slowdown)
+                                           shared_overlap()->slowdown(), {})
             .makespan();
     };
     constexpr double kMost = 20;

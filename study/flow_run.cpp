@@ -109,7 +109,7 @@ FlowOutcome run_flow(const Experiment& experiment, const sim::Program& program, 
     FlowOutcome outcome;
     outcome.record.loads = std::move(loads);
     sim::FlowOptions options;
-    options.slowdown = sim::uniform_slowdown(shared_overlap()->compute_slowdown);
+    options.slowdown = shared_overlap()->slowdown();
     options.disturbances = disturbances_of(experiment, outcome.record.loads);
     options.usage = &outcome.record.usage;
     set_shares(options, experiment.sharing);

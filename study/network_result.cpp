@@ -173,7 +173,8 @@ std::string network_picture(const topologies::Cluster& cluster, const sim::Progr
         const std::size_t at = record.loads.class_of.empty() ? link : record.loads.class_of[link];
         if (bytes[at] <= 0) continue;
         heat.links[link] = {
-            uses[at].mean / most[sort(link)],
+            // Rounded: which of two equally busy links is drawn first must not hang on the last bit.
+            std::round(uses[at].mean / most[sort(link)] * 1e4) / 1e4,
             fmt::format("{}: {}, {} of the step, {} of its busiest {}", graph->link_name(link),
                         report::bytes(bytes[at]), report::percent(uses[at].mean),
                         report::percent(uses[at].most), report::duration(record.usage.slice_s()))};

@@ -4,12 +4,14 @@
 // changed after. Safe from several threads.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
 #include "models/software.hpp"
 #include "sim/cost/calibration.hpp"
 #include "sim/cost/collective_calibration.hpp"
+#include "sim/engine/contention.hpp"
 
 namespace orrery::study {
 
@@ -17,8 +19,15 @@ std::shared_ptr<const models::Software> shared_software(const std::string& name_
 std::shared_ptr<const sim::Calibration> shared_calibration(const std::string& name_or_path);
 /// calibrations/contention/published.yaml: how much kernels slow down beside a collective.
 struct Overlap {
-    double compute_slowdown = 1;
+    struct Kind {
+        double compute_slowdown = 1;
+        std::string source;
+    };
+    double compute_slowdown = 1;          ///< of kinds that `by_kind` does not name
+    std::map<std::string, Kind> by_kind;  ///< by the collective's name
     std::string source;
+
+    [[nodiscard]] sim::ComputeSlowdown slowdown() const;
 };
 std::shared_ptr<const Overlap> shared_overlap();
 std::shared_ptr<const sim::CollectiveCalibration> shared_collectives(const std::string& name_or_path);

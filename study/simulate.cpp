@@ -58,7 +58,7 @@ bool may_fold(const Experiment& experiment) {
 
 sim::Timeline replayed(const Experiment& experiment, const Simulation& s) {
     const sim::Disturbances kernels = kernel_disturbances(experiment);
-    return sim::replay_with_contention(s.lowered.program, s.prices.costs, shared_overlap()->compute_slowdown,
+    return sim::replay_with_contention(s.lowered.program, s.prices.costs, shared_overlap()->slowdown(),
                                        sim::kernel_stretch(s.lowered.program, s.prices.costs, kernels));
 }
 

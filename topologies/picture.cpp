@@ -131,7 +131,7 @@ class Canvas {
         } else {
             const int shade = static_cast<int>(std::ceil(std::min(1.0, stroke.share) * 10));
             paint = fmt::format(R"svg(style="stroke:var(--{});stroke-width:{:.1f}")svg",
-                                shade == 0 ? "rule" : fmt::format("h{}", shade), width + stroke.share * 2.8);
+                                shade == 0 ? "rule" : fmt::format("h{}", shade), width + stroke.share * 1.6);
         }
         cables_.emplace_back(stroke.share, stroke.words.empty()
                                                ? fmt::format("<{} {}/>\n", element, paint)

@@ -230,7 +230,7 @@ std::vector<std::string> algorithms_of(CollectiveKind kind) {
     for (const CollectiveAlgorithm& algorithm : kAlgorithms) {
         if (!names.empty() && names.back() == algorithm.name) continue;
         bool able = false;
-        for (const GroupPlacement& group : {shape(1, 2), shape(2, 2)})
+        for (const GroupPlacement& group : {shape(1, 2), shape(2, 2), shape(1, 4), shape(2, 4)})
             able = able || (algorithm.time(kind, 1, group, Protocol::simple, calibration) &&
                             (kind != CollectiveKind::send_recv || group.ranks == 2));
         if (able) names.emplace_back(algorithm.name);

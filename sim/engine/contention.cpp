@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "sim/engine/contention.hpp"
@@ -34,6 +37,7 @@ constexpr double kTolerance = 1e-6;
 struct Interval {
     double begin = 0;
     double end = 0;
+    double slowdown = 1;
 };
 
 /// What the rounds read of a RankProgram, shared by the ranks that run it.
@@ -43,15 +47,19 @@ struct Outline {
     std::vector<std::uint32_t> before_begin;  ///< [kernel] its first of those; one more at the end
     /// Collectives that slow kernels. Those of the tp stream stand between kernels and move with them.
     std::vector<std::uint32_t> beside;
+    std::vector<double> slowdown;  ///< of each of them, above 1
 };
 
-Outline outline_of(const RankProgram& tasks, const std::vector<bool>& holds) {
+/// `slowdown`: [work] of kernels beside it, 1 of what slows none.
+Outline outline_of(const RankProgram& tasks, const std::vector<double>& slowdown) {
     const auto stream_of = [&](std::size_t task) { return tasks.streams[tasks.stream[task]()].kind; };
     Outline outline;
     for (std::size_t i = 0; i < tasks.size(); ++i) {
         const StreamKind stream = stream_of(i);
-        if (stream != StreamKind::tp && holds[tasks.work[i]()])
+        if (stream != StreamKind::tp && slowdown[tasks.work[i]()] > 1) {
             outline.beside.push_back(static_cast<std::uint32_t>(i));
+            outline.slowdown.push_back(slowdown[tasks.work[i]()]);
+        }
         if (stream != StreamKind::compute) continue;
         outline.kernels.push_back(static_cast<std::uint32_t>(i));
         outline.before_begin.push_back(static_cast<std::uint32_t>(outline.tp_before.size()));
@@ -64,9 +72,10 @@ Outline outline_of(const RankProgram& tasks, const std::vector<bool>& holds) {
 
 /// How long `work` seconds of a kernel last from `begin` on, at 1/slowdown of its speed inside the busy
 /// intervals from `at` on.
-double slowed(double begin, double work, const std::vector<Interval>& busy, std::size_t at, double slowdown) {
+double slowed(double begin, double work, const std::vector<Interval>& busy, std::size_t at) {
     double now = begin;
     for (; at < busy.size() && work > 0; ++at) {
+        const double slowdown = busy[at].slowdown;
         const double free = std::max(0.0, busy[at].begin - now);
         if (work <= free) break;
         work -= free;
@@ -82,11 +91,14 @@ double slowed(double begin, double work, const std::vector<Interval>& busy, std:
 /// Stretches every kernel by what it meets, round by round.
 class Rounds {
   public:
-    Rounds(const Program& p, double s) : stretch(p.tasks(), 0), program(p), slowdown(s) {
-        std::vector<bool> holds;
+    Rounds(const Program& p, const ComputeSlowdown& by_kind) : stretch(p.tasks(), 0), program(p) {
+        std::vector<double> slowdown;
         for (const Work& work : program.works)
-            holds.push_back(holds_multiprocessors(program, work, StreamKind::dp));
-        for (const RankProgram& tasks : program.rank_programs) outlines.push_back(outline_of(tasks, holds));
+            slowdown.push_back(holds_multiprocessors(program, work, StreamKind::dp)
+                                   ? by_kind[static_cast<std::size_t>(std::get<Collective>(work).kind)]
+                                   : 1);
+        for (const RankProgram& tasks : program.rank_programs)
+            outlines.push_back(outline_of(tasks, slowdown));
     }
 
     /// Moves the stretches by `damping` of the way to what the timeline asks for. Returns the largest change.
@@ -110,9 +122,12 @@ class Rounds {
     /// When the rank's collectives run: disjoint intervals in order of time.
     void find_busy(const Outline& outline, const double* start, const double* end) {
         busy.clear();
-        for (const std::uint32_t task : outline.beside) busy.push_back({start[task], end[task]});
+        for (std::size_t i = 0; i < outline.beside.size(); ++i)
+            busy.push_back({start[outline.beside[i]], end[outline.beside[i]], outline.slowdown[i]});
         const auto earlier = [](const Interval& a, const Interval& b) { return a.begin < b.begin; };
         if (!std::is_sorted(busy.begin(), busy.end(), earlier)) std::sort(busy.begin(), busy.end(), earlier);
+        const auto other = [this](const Interval& one) { return one.slowdown != busy.front().slowdown; };
+        if (std::any_of(busy.begin(), busy.end(), other)) return divide_busy();
         std::size_t last = 0;
         for (std::size_t i = 1; i < busy.size(); ++i) {
             if (busy[i].begin <= busy[last].end) {
@@ -122,6 +137,37 @@ class Rounds {
             }
         }
         busy.resize(last + 1);
+    }
+
+    /// The same where they slow kernels by different factors: the largest of those under way at a time.
+    void divide_busy() {
+        std::vector<double> times;
+        for (const Interval& one : busy) times.insert(times.end(), {one.begin, one.end});
+        std::sort(times.begin(), times.end());
+        times.erase(std::unique(times.begin(), times.end()), times.end());
+        std::multiset<double> factors;                // under way
+        std::vector<std::pair<double, double>> ends;  // when, of which factor; the next one last
+        std::vector<Interval> pieces;
+        std::size_t next = 0;
+        for (std::size_t t = 0; t + 1 < times.size(); ++t) {
+            while (!ends.empty() && ends.back().first <= times[t]) {
+                factors.erase(factors.find(ends.back().second));
+                ends.pop_back();
+            }
+            for (; next < busy.size() && busy[next].begin <= times[t]; ++next) {
+                if (busy[next].end <= times[t]) continue;
+                factors.insert(busy[next].slowdown);
+                const std::pair mine(busy[next].end, busy[next].slowdown);
+                ends.insert(std::upper_bound(ends.begin(), ends.end(), mine, std::greater<>()), mine);
+            }
+            if (factors.empty()) continue;
+            const double most = *factors.rbegin();
+            if (!pieces.empty() && pieces.back().end == times[t] && pieces.back().slowdown == most)
+                pieces.back().end = times[t + 1];
+            else
+                pieces.push_back({times[t], times[t + 1], most});
+        }
+        busy = std::move(pieces);
     }
 
     /// True if the kernel started as soon as the one before it, or a tp collective after that one, had ended:
@@ -147,7 +193,7 @@ class Rounds {
                                      ? start[task] + (new_end - old_end)
                                      : std::max(start[task], new_end);
             while (at < busy.size() && busy[at].end <= begin) ++at;  // compute runs in issue order
-            const double wanted = std::max(0.0, slowed(begin, work, busy, at, slowdown) - work);
+            const double wanted = std::max(0.0, slowed(begin, work, busy, at) - work);
             const double now = added[task] + damping * (wanted - added[task]);
             change = std::max(change, std::abs(now - added[task]));
             added[task] = now;
@@ -158,7 +204,6 @@ class Rounds {
     }
 
     const Program& program;
-    double slowdown;
     std::vector<Outline> outlines;  ///< [rank program]
     std::vector<Interval> busy;     ///< of the rank at hand
 };
@@ -166,15 +211,15 @@ class Rounds {
 }  // namespace
 
 Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown) {
-    return replay_with_contention(program, costs, slowdown, {});
+    return replay_with_contention(program, costs, uniform_slowdown(slowdown), {});
 }
 
-Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown,
-                                std::span<const double> added) {
+Timeline replay_with_contention(const Program& program, const WorkCosts& costs,
+                                const ComputeSlowdown& slowdown, std::span<const double> added) {
     Replayer replayer(program, costs);
     Timeline timeline = make_timeline(program.tasks());
     double makespan = replayer.run(added, timeline);
-    if (slowdown <= 1) return timeline;
+    if (*std::max_element(slowdown.begin(), slowdown.end()) <= 1) return timeline;
     Rounds rounds(program, slowdown);
     std::vector<double> both;
     double damping = 1;

@@ -15,6 +15,7 @@
 
 #include "sim/cost/forced_collectives.hpp"
 #include "sim/cost/work_cost.hpp"
+#include "sim/engine/contention.hpp"
 #include "sim/program.hpp"
 #include "sim/timeline.hpp"
 #include "topologies/cluster.hpp"
@@ -35,9 +36,10 @@ Timeline replay(const Program& program, const WorkCosts& costs, std::span<const 
 /// itself (at most 16 times). `slowdown` 1: plain replay.
 Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown);
 
-/// The same with `added[task]` seconds (as `stretch` of replay) on top of what contention makes of the tasks.
-Timeline replay_with_contention(const Program& program, const WorkCosts& costs, double slowdown,
-                                std::span<const double> added);
+/// The same with a slowdown for each kind of collective (the largest of those that run at once), and
+/// `added[task]` seconds (as `stretch` of replay; empty: none) on top of what contention makes of the tasks.
+Timeline replay_with_contention(const Program& program, const WorkCosts& costs,
+                                const ComputeSlowdown& slowdown, std::span<const double> added);
 
 /// The same program on SimGrid 3.32 (S4U): kernels and copies take their cost, but collectives are carried
 /// out as the messages of sim/engine/collective_steps/ (see simgrid_plan.hpp for which) over the links of

@@ -70,6 +70,23 @@ TEST(CollectiveCommand, ForcesAnAlgorithmAndCountsItsMessages) {
     EXPECT_EQ(json.at("messages"), 2 * 7 * 8);
 }
 
+TEST(CollectiveCommand, ValidateComparesTheCalibrationsWithRowsThatNoFitReads) {
+    const Outcome outcome = orrery_command("validate --collectives --json");
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    const auto rows = nlohmann::json::parse(outcome.out).at("collectives");
+    int h100 = 0;
+    for (const auto& row : rows) {
+        EXPECT_GE(row.at("max_abs_error").get<double>(), row.at("median_abs_error").get<double>());
+        h100 += row.at("gpu") == "h100-sxm-80g" && row.at("nodes") == 8 ? row.at("samples").get<int>() : 0;
+    }
+    EXPECT_EQ(h100, 14);
+    const Outcome table = orrery_command("validate --collectives");
+    EXPECT_NE(table.out.find("h100-sxm-80g      8  all-reduce"), std::string::npos);
+    const Outcome missing = orrery_command("validate --collectives no-such.csv");
+    EXPECT_EQ(missing.status, 2);
+    EXPECT_NE(missing.err.find("no-such.csv"), std::string::npos);
+}
+
 nlohmann::json json_of(const std::string& arguments) {
     const Outcome outcome = orrery_command("collective " + arguments + " --json");
     EXPECT_EQ(outcome.status, 0) << outcome.err;

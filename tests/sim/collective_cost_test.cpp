@@ -223,6 +223,16 @@ TEST(PriceCollective, RefusesWhatCannotBe) {
     EXPECT_THROW(price(CollectiveKind::all_reduce, {0, 1}, {"rign", "", 0}), InputError);
     EXPECT_THROW(price(CollectiveKind::all_gather, {0, 1}, {"tree", "", 0}), InputError);
     EXPECT_THROW(price(CollectiveKind::all_reduce, {0, 1}, {"nvls", "", 0}), InputError);
+    auto hopper = ideal_collectives();
+    hopper.nvls.available = true;  // which NCCL sets up from three GPUs on
+    const auto by_nvls = [&](const Devices& devices) {
+        return price_collective(CollectiveKind::all_reduce, 1e6, devices, cluster(2), hopper,
+                                {"nvls", "", 0});
+    };
+    EXPECT_THROW(by_nvls({0, 1}), InputError);
+    EXPECT_EQ(by_nvls({0, 1, 2}).algorithm, "nvls");
+    const std::vector<std::string> names = algorithms_of(CollectiveKind::all_reduce);
+    EXPECT_NE(std::find(names.begin(), names.end(), "nvls-tree"), names.end());
 }
 
 TEST(PriceCollective, BusBandwidthIsNcclTests) {

@@ -4,7 +4,9 @@
 // of the r GPUs of a node reads its r-th of the buffer reduced by the switch (which fetches it from all), and
 // writes it back through the switch to all: a GPU's link carries out 1 + 1/r buffers,
 //   T = start + max((1 + 1/r) x bytes / B_link, between), and on several nodes a double binary tree between
-// nodes as in tree.cpp, each GPU moving its share over its own NIC.
+// nodes as in tree.cpp, each GPU moving its share over its own NIC. Not on two GPUs of a node: NCCL sets NVLS
+// up from three on (ncclNvlsInit in src/transport/nvls.cc, in the versions the samples are of), and a ring
+// moves less there.
 #include <algorithm>
 
 #include "sim/cost/collectives/algorithm.hpp"
@@ -16,7 +18,7 @@ namespace {
 bool possible(CollectiveKind kind, const GroupPlacement& group, Protocol protocol,
               const NvlsCalibration& nvls) {
     return nvls.available && kind == CollectiveKind::all_reduce && protocol == Protocol::simple &&
-           group.least_per_node > 1;
+           group.least_per_node > 2;
 }
 
 double inside_time(double bytes, const GroupPlacement& group, const CollectiveCalibration& c) {
