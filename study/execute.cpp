@@ -108,7 +108,7 @@ Executed execute_on_mpi(const Experiment& experiment, const ExecuteRequest& requ
     std::vector<profiler::PlannedRun> runs;
     const bool benchmarks = request.costs == CostSource::machine && !options.emulate_communication;
     if (benchmarks) runs.push_back(profiler::microbenchmarks(program, executed.costs, options));
-    runs.push_back({program, executed.costs, executed.added_s});
+    runs.push_back({program, executed.costs, executed.added_s, {}});
     profiler::Execution execution = profiler::execute_with_mpi(runs, options, request.rank_command);
     executed.machine = execution.machine;
     executed.steps = std::move(execution.steps.back());

@@ -28,6 +28,8 @@ struct PlannedRun {
     sim::WorkCosts costs;
     /// Seconds more that each task takes, by global task (emulated compute only); empty: none.
     std::vector<double> added_s;
+    /// A work that does nothing for as long as it costs, on real devices too.
+    sim::WorkId pause;
 };
 
 struct ExecuteOptions {
@@ -53,6 +55,8 @@ struct MeasuredStep {
     std::vector<double> peak_bytes;  ///< [rank] most that was allocated at one moment, static bytes included
     /// [rank] the longest that the process noticed the end of an emulated task after it. 0 of real kernels.
     std::vector<double> noticed_late_s;
+    /// [global task] that the host took to issue it. Empty where kernels run as they are issued (mpi).
+    std::vector<double> issue_s;
 };
 
 struct Execution {
