@@ -49,6 +49,14 @@ void DeviceMeetings::arrive(std::size_t rank, std::uint32_t task, std::vector<Ma
 /// Where a member has no lane, it ends with the member that has.
 void DeviceMeetings::issue(Gathering& gathering, sim::CommunicatorId id) {
     const RankTasks& first = program_.ranks()[gathering.members.front().rank()];
+    const bool pair = first.operation_of(gathering.tasks.front()).kind == sim::CollectiveKind::send_recv;
+    const auto senders = std::count_if(gathering.members.begin(), gathering.members.end(),
+                                       [](const OperationMember& member) { return member.sends; });
+    if (pair && gathering.members.size() == 2 && senders != 1) {
+        throw ExperimentError("communicator '" + program_.program().communicators[id()].name +
+                              "': of a pair exactly one sends, " + first.describe(gathering.tasks.front()) +
+                              " and its peer do not");
+    }
     program_.operations().carry_out({&first.operation_of(gathering.tasks.front()), id, gathering.members});
     IssuedOperation done;
     done.posted_s = gathering.posted_s;

@@ -44,8 +44,9 @@ class Operations {
     [[nodiscard]] virtual bool senders_need_no_lane() const = 0;
     /// The program stays alive until the next call.
     virtual void use(const sim::Program& program) = 0;
-    /// Issues the operation on the members' lanes, so that none of them gets past it before all have
-    /// arrived. What a lane is given afterwards follows it. Not called by two threads at once.
+    /// Of a send-recv exactly one member sends. Issues the operation on the members' lanes, so that none of
+    /// them gets past it before all have arrived. What a lane is given afterwards follows it. Not called by
+    /// two threads at once.
     virtual void carry_out(const MetOperation& operation) = 0;
 };
 

@@ -73,4 +73,9 @@ class Devices {
     virtual void abandon() = 0;
 };
 
+/// The GPUs of this machine for so many ranks: a GPU each where there are as many, otherwise all on shares of
+/// the first. Throws MissingCapability where this build has no CUDA, or this machine no GPU or not what the
+/// placement needs; ExperimentError.
+std::unique_ptr<Devices> make_cuda_devices(int ranks);
+
 }  // namespace orrery::profiler

@@ -76,6 +76,15 @@ struct Execution {
 Execution execute_with_mpi(const std::vector<PlannedRun>& runs, const ExecuteOptions& options,
                            const std::vector<std::string>& rank_command);
 
+/// Executes the runs one after the other on the GPUs of this machine, driven by this process: one a rank
+/// where there are as many, otherwise on shares of the first one's multiprocessors. Kernels are real. Throws
+/// MissingCapability where there is no CUDA, no GPU, or not what the placement needs; ExperimentError and
+/// SimulationError as above; InputError in a job of several processes.
+Execution execute_with_cuda(const std::vector<PlannedRun>& runs, const ExecuteOptions& options);
+
+/// Throws MissingCapability where this build has no CUDA or this machine no GPU.
+void check_cuda_here();
+
 /// True inside a job of several processes.
 bool in_mpi_job();
 

@@ -158,7 +158,7 @@ struct TwoStages {
     PlannedRun run;
 };
 
-void expect_stuck(const PlannedRun& run, HostDevices& devices, const std::vector<std::string>& words) {
+void expect_failure(const PlannedRun& run, HostDevices& devices, const std::vector<std::string>& words) {
     try {
         static_cast<void>(execute(run, devices, options(0.3)));
         FAIL() << "it ended";
@@ -173,10 +173,10 @@ TEST(DeviceRun, NamesTheTasksInFlightWhereAKernelHangs) {
     const TwoStages two;
     HostDevices devices(2);
     devices.hangs_at = two.forward;
-    expect_stuck(two.run, devices,
-                 {"nothing ended on rank 0 for 0.3 s; 2 of its 2 tasks are left",
-                  "in flight: rank 0 (device 0), stream compute, task 0",
-                  "in flight: rank 1 (device 1), stream pp-recv, task 0", "of pp 0->1"});
+    expect_failure(two.run, devices,
+                   {"nothing ended on rank 0 for 0.3 s; 2 of its 2 tasks are left",
+                    "in flight: rank 0 (device 0), stream compute, task 0",
+                    "in flight: rank 1 (device 1), stream pp-recv, task 0", "of pp 0->1"});
 }
 
 TEST(DeviceRun, NamesTheTasksInFlightWhereARendezvousNeverComes) {
@@ -192,7 +192,20 @@ TEST(DeviceRun, NamesTheTasksInFlightWhereARendezvousNeverComes) {
     b.task(second, 0, message, back, {got_there});
     HostDevices devices(2);
     const PlannedRun run{b.build(), b.costs, {}, {}};
-    expect_stuck(run, devices, {"in flight: rank 0", "in flight: rank 1", "stream pp-recv", "of back"});
+    expect_failure(run, devices, {"in flight: rank 0", "in flight: rank 1", "stream pp-recv", "of back"});
+}
+
+TEST(DeviceRun, RefusesAPairThatBothSend) {
+    ProgramBuilder b;
+    const sim::RankId first = b.rank({StreamKind::pp_send});
+    const sim::RankId second = b.rank({StreamKind::pp_send});
+    const sim::CommunicatorId pair = b.communicator({first, second}, "pp 0->1");
+    const sim::WorkId message = b.collective(CollectiveKind::send_recv, 8, {0, 1}, takes(0));
+    b.task(first, 0, message, pair);
+    b.task(second, 0, message, pair);
+    const PlannedRun run{b.build(), b.costs, {}, {}};
+    HostDevices devices(2);
+    expect_failure(run, devices, {"communicator 'pp 0->1': of a pair exactly one sends"});
 }
 
 TEST(DeviceRun, EndsWhenADeviceRefusesAndSaysItsWords) {
