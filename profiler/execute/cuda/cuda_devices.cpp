@@ -269,23 +269,24 @@ class CudaDevices final : public Devices {
     }
 
     void prepare_works(const std::vector<LaneUse>& uses) {
-        std::map<int, std::size_t> largest;
+        const std::size_t apart = 2 * static_cast<std::size_t>(std::max(properties_.l2CacheSize, 1 << 20));
+        std::map<int, ArenaNeeds> needs;
         std::vector<std::vector<sim::WorkId>> works;
         for (std::size_t i = 0; i < uses.size(); ++i) {
             std::vector<sim::WorkId>& mine = works.emplace_back(uses[i].works);
             mine.erase(std::remove(mine.begin(), mine.end(), run_->pause), mine.end());
             if (lanes_[i]->context == nullptr) continue;
             ORRERY_CUDA(cudaSetDevice(lanes_[i]->device));
-            std::size_t& most = largest[lanes_[i]->rank];
-            most = std::max(most, largest_operands(run_->program, mine, *lanes_[i]->context));
+            const ArenaNeeds own = needs_of(run_->program, mine, *lanes_[i]->context, apart);
+            ArenaNeeds& most = needs[lanes_[i]->rank];
+            most = {std::max(most.numbers, own.numbers), std::max(most.written, own.written)};
         }
-        const auto cache = static_cast<std::size_t>(std::max(properties_.l2CacheSize, 0));
         for (std::size_t i = 0; i < uses.size(); ++i) {
             GpuLane& lane = *lanes_[i];
             if (lane.context == nullptr) continue;
             ORRERY_CUDA(cudaSetDevice(lane.device));
             std::unique_ptr<RankArenas>& arenas = arenas_[lane.rank];
-            if (!arenas) arenas = std::make_unique<RankArenas>(largest[lane.rank] + 2 * cache);
+            if (!arenas) arenas = std::make_unique<RankArenas>(needs[lane.rank], apart);
             lane.works = std::make_unique<LaneWorks>(run_->program, works[i], *lane.context, *arenas);
         }
     }

@@ -8,8 +8,9 @@
 namespace orrery::profiler::cuda {
 namespace {
 
-constexpr std::size_t kAlignment = 256;                       ///< as cudaMalloc's
-constexpr std::size_t kMostCopied = std::size_t{256} << 20U;  ///< a longer copy goes over the buffer again
+constexpr std::size_t kAlignment = 256;                        ///< as cudaMalloc's
+constexpr std::size_t kOverlapFrom = std::size_t{512} << 20U;  ///< bytes of all operands
+constexpr std::size_t kMostCopied = std::size_t{256} << 20U;   ///< a longer copy goes over the buffer again
 
 std::size_t aligned(std::size_t bytes) {
     return (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -20,11 +21,25 @@ bool rotates(const Operand& operand) {
     return operand.contents == Contents::random || operand.contents == Contents::random_fp32;
 }
 
-std::size_t rotating_bytes(const std::vector<Operand>& operands) {
-    std::size_t bytes = 0;
-    for (const Operand& operand : operands)
-        if (rotates(operand)) bytes += aligned(operand.bytes());
-    return bytes;
+bool is_product(const KernelCase& kernel_case) {
+    return kernel_case.operation == Operation::gemm || kernel_case.operation == Operation::grouped_gemm;
+}
+
+/// Bytes of all operands of a large pass when each begins `apart` after the one before; 0 of what is not
+/// large.
+std::size_t overlapping_bytes(const KernelCase& kernel_case, const std::vector<Operand>& operands,
+                              std::size_t apart) {
+    if (is_product(kernel_case) || kernel_case.operation == Operation::attention) return 0;
+    std::size_t all = 0;
+    std::size_t last = 0;
+    std::size_t begin = 0;
+    for (const Operand& operand : operands) {
+        if (!rotates(operand)) continue;
+        all += aligned(operand.bytes());
+        last = std::max(last, begin + aligned(operand.bytes()));
+        begin += apart;
+    }
+    return all > kOverlapFrom ? last : 0;
 }
 
 std::size_t copied_at_once(const sim::Copy& copy) {
@@ -48,22 +63,32 @@ void* OperandArena::take(std::size_t bytes) {
     return at;
 }
 
-std::size_t largest_operands(const sim::Program& program, const std::vector<sim::WorkId>& works,
-                             Context& context) {
-    std::size_t largest = 0;
+ArenaNeeds needs_of(const sim::Program& program, const std::vector<sim::WorkId>& works, Context& context,
+                    std::size_t apart) {
+    ArenaNeeds most;
     for (const sim::WorkId work : works) {
         if (const auto* copy = std::get_if<sim::Copy>(&program.works[work()])) {
-            largest = std::max(largest, aligned(copied_at_once(*copy)));
+            most.written = std::max(most.written, aligned(copied_at_once(*copy)));
             continue;
         }
         const auto* sequence = std::get_if<sim::KernelSequence>(&program.works[work()]);
         if (sequence == nullptr) continue;
         for (const Kernel& kernel : sequence->kernels) {
-            if (const std::optional<KernelCase> one = case_of(kernel))
-                largest = std::max(largest, rotating_bytes(make_launchable(*one, context)->operands()));
+            const std::optional<KernelCase> one = case_of(kernel);
+            if (!one) continue;
+            const std::vector<Operand> operands = make_launchable(*one, context)->operands();
+            ArenaNeeds needs;
+            for (std::size_t i = 0; i < operands.size(); ++i) {
+                if (!rotates(operands[i])) continue;
+                (is_product(*one) && i < 2 ? needs.numbers : needs.written) += aligned(operands[i].bytes());
+            }
+            const std::size_t overlapping = overlapping_bytes(*one, operands, apart);
+            if (overlapping > 0) needs.written = overlapping;
+            most.numbers = std::max(most.numbers, needs.numbers);
+            most.written = std::max(most.written, needs.written);
         }
     }
-    return largest;
+    return most;
 }
 
 LaneWorks::LaneWorks(const sim::Program& program, const std::vector<sim::WorkId>& works, Context& context,
@@ -94,7 +119,8 @@ void LaneWorks::plan(const Kernel& kernel, std::vector<Planned>& sequence) {
     planned.launchable = make_launchable(*one, context_);
     planned.operands = planned.launchable->operands();
     const bool stays = one->operation == Operation::grouped_gemm;
-    planned.product = stays || one->operation == Operation::gemm;
+    planned.product = is_product(*one);
+    planned.overlapping = overlapping_bytes(*one, planned.operands, arenas_.apart);
     for (std::size_t i = 0; i < planned.operands.size(); ++i) {
         const Operand& operand = planned.operands[i];
         if (rotates(operand)) {
@@ -121,8 +147,16 @@ void LaneWorks::launch(sim::WorkId work) {
 
 void LaneWorks::run(const Planned& planned) {
     pointers_ = planned.fixed;
+    auto* next = static_cast<std::byte*>(planned.overlapping > 0 ? arenas_.written.take(planned.overlapping)
+                                                                 : nullptr);
     for (std::size_t i = 0; i < pointers_.size(); ++i) {
-        if (pointers_[i] == nullptr) pointers_[i] = arena_of(planned, i).take(planned.operands[i].bytes());
+        if (pointers_[i] != nullptr) continue;
+        if (next == nullptr) {
+            pointers_[i] = arena_of(planned, i).take(planned.operands[i].bytes());
+        } else {
+            pointers_[i] = next;
+            next += arenas_.apart;
+        }
     }
     planned.launchable->launch(pointers_.data());
 }

@@ -26,16 +26,25 @@ class OperandArena {
     std::size_t next_ = 0;
 };
 
-/// A rank's arenas.
-struct RankArenas {
-    explicit RankArenas(std::size_t bytes) : numbers(bytes, 1), written(bytes, 2) {}
-    OperandArena numbers;  ///< what products read
-    OperandArena written;  ///< everything else
+/// Bytes that the kernels and copies of a rank take at once.
+struct ArenaNeeds {
+    std::size_t numbers = 0;
+    std::size_t written = 0;
 };
 
-/// Bytes that the arenas of a rank with these works need at least, beside the L2 cache.
-std::size_t largest_operands(const sim::Program& program, const std::vector<sim::WorkId>& works,
-                             Context& context);
+/// A rank's arenas.
+struct RankArenas {
+    /// What lies `far` away is in no cache any more.
+    RankArenas(const ArenaNeeds& needs, std::size_t far)
+        : numbers(needs.numbers + far, 1), written(needs.written + far, 2), apart(far) {}
+    OperandArena numbers;  ///< what products read
+    OperandArena written;  ///< everything else
+    std::size_t apart;
+};
+
+/// Of these works; `apart` as the arenas'. Throws ExperimentError for a kernel that this GPU does not run.
+ArenaNeeds needs_of(const sim::Program& program, const std::vector<sim::WorkId>& works, Context& context,
+                    std::size_t apart);
 
 class LaneWorks {
   public:
@@ -53,6 +62,7 @@ class LaneWorks {
         std::vector<DeviceBuffer> own;  ///< operands whose contents mean something: indices, masks
         std::vector<void*> fixed;       ///< their addresses, and null for those that rotate
         bool product = false;
+        std::size_t overlapping = 0;  ///< bytes that its rotating operands take overlapping; 0: they do not
     };
     struct PlannedCopy {
         std::size_t bytes = 0;
