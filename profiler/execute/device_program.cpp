@@ -32,9 +32,9 @@ DeviceBlock& DeviceBlock::operator=(DeviceBlock&& other) noexcept {
     return *this;
 }
 
-DeviceProgram::DeviceProgram(const PlannedRun& run, Devices& devices)
-    : run_(run), devices_(devices), operations_(devices.own_operations()) {
-    const sim::Program& program = run.program;
+DeviceProgram::DeviceProgram(PlannedRun run, Devices& devices)
+    : run_(std::move(run)), devices_(devices), operations_(devices.own_operations()) {
+    const sim::Program& program = run_.program;
     if (program.tasks() > std::numeric_limits<Mark>::max() / 4)
         throw ExperimentError(fmt::format("{} tasks are too many to execute", program.tasks()));
     for (std::size_t r = 0; r < program.ranks.size(); ++r) ranks_.emplace_back(program, sim::RankId(r));

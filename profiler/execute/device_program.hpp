@@ -36,8 +36,10 @@ class DeviceProgram {
   public:
     /// Takes the static bytes, and all that the ranks' memory events take, once beforehand: the blocks are
     /// there when the program runs. Throws ExperimentError where memory does not suffice (task and rank
-    /// named) or a kernel cannot run. Run and devices stay alive.
-    DeviceProgram(const PlannedRun& run, Devices& devices);
+    /// named) or a kernel cannot run. The devices stay alive.
+    DeviceProgram(PlannedRun run, Devices& devices);
+    DeviceProgram(const DeviceProgram&) = delete;
+    DeviceProgram& operator=(const DeviceProgram&) = delete;
 
     struct Stream {
         Lane lane = kNoLane;  ///< none: all its tasks are sends, and senders need no lane
@@ -64,7 +66,7 @@ class DeviceProgram {
     void take_memory();
     void make_buffers();
 
-    const PlannedRun& run_;
+    const PlannedRun run_;
     Devices& devices_;
     std::unique_ptr<Operations> operations_;
     std::vector<RankTasks> ranks_;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <deque>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -18,8 +19,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kLook = std::chrono::milliseconds(1);  ///< at what has ended
+constexpr auto kLook = std::chrono::milliseconds(2);  ///< at what has ended
+constexpr auto kComeBack = std::chrono::seconds(3);   ///< hosts of abandoned devices
 constexpr std::size_t kMostShown = 8;                 ///< ranks of a message
+
+/// To the end of the process: a host that hangs in a device's queue may come back when the device is reset.
+void keep(std::shared_ptr<void> used) {
+    static auto& kept = *new std::vector<std::shared_ptr<void>>;
+    kept.push_back(std::move(used));
+}
 
 class DeviceStep {
   public:
@@ -31,6 +39,7 @@ class DeviceStep {
         }
     }
 
+    /// Throws HostsLost when hosts stay behind.
     MeasuredStep run() {
         for (std::size_t r = 0; r < hosts_.size(); ++r) program_.memory(r).begin_step();
         std::vector<std::thread> threads;
@@ -47,7 +56,9 @@ class DeviceStep {
             meetings_.stop();
             program_.devices().abandon();  // so that no host waits for a device
         }
-        for (std::thread& thread : threads) thread.join();
+        const bool lost = failure && !all_come_back();
+        for (std::thread& thread : threads) lost ? thread.detach() : thread.join();
+        if (lost) lose(failure);
         if (failure) std::rethrow_exception(failure);
         return measured();
     }
@@ -65,6 +76,21 @@ class DeviceStep {
             if (!failure_) failure_ = std::current_exception();
             failed_ = true;
             ready_ += hosts_.size();
+        }
+        ++back_;
+    }
+
+    [[nodiscard]] bool all_come_back() const {
+        const Clock::time_point last = Clock::now() + kComeBack;
+        while (back_ < hosts_.size() && Clock::now() < last) std::this_thread::sleep_for(kLook);
+        return back_ == hosts_.size();
+    }
+
+    [[noreturn]] static void lose(const std::exception_ptr& failure) {
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& error) {
+            throw HostsLost(error.what());
         }
     }
 
@@ -155,12 +181,13 @@ class DeviceStep {
     }
 
     DeviceProgram& program_;
-    const ExecuteOptions& options_;
+    ExecuteOptions options_;
     DeviceMeetings meetings_;
     std::deque<DeviceHost> hosts_;
     std::vector<std::vector<std::size_t>> ended_;  ///< [rank][stream]
     std::size_t left_ = 0;
     std::atomic<std::size_t> ready_ = 0;
+    std::atomic<std::size_t> back_ = 0;
     std::atomic<bool> go_ = false;
     std::atomic<bool> stop_ = false;
     std::atomic<bool> failed_ = false;
@@ -171,7 +198,13 @@ class DeviceStep {
 }  // namespace
 
 MeasuredStep run_device_step(DeviceProgram& program, const ExecuteOptions& options) {
-    return DeviceStep(program, options).run();
+    const auto step = std::make_shared<DeviceStep>(program, options);
+    try {
+        return step->run();
+    } catch (const HostsLost&) {
+        keep(step);
+        throw;
+    }
 }
 
 Execution execute_on_devices(const std::vector<PlannedRun>& runs, const ExecuteOptions& options,
@@ -179,11 +212,16 @@ Execution execute_on_devices(const std::vector<PlannedRun>& runs, const ExecuteO
     (void)ranks_of(runs);
     Execution execution;
     for (const PlannedRun& run : runs) {
-        DeviceProgram program(run, devices);
+        const auto program = std::make_shared<DeviceProgram>(run, devices);
         std::vector<MeasuredStep>& steps = execution.steps.emplace_back();
-        for (int i = 0; i < options.warm_up + options.repeat; ++i) {
-            MeasuredStep step = run_device_step(program, options);
-            if (i >= options.warm_up) steps.push_back(std::move(step));
+        try {
+            for (int i = 0; i < options.warm_up + options.repeat; ++i) {
+                MeasuredStep step = run_device_step(*program, options);
+                if (i >= options.warm_up) steps.push_back(std::move(step));
+            }
+        } catch (const HostsLost&) {
+            keep(program);
+            throw;
         }
     }
     execution.machine = devices.describe();

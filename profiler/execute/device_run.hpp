@@ -13,15 +13,24 @@
 
 #include <vector>
 
+#include "core/error.hpp"
 #include "profiler/execute/device_program.hpp"
 
 namespace orrery::profiler {
+
+/// The execution broke off, and a host does not come back from a device: what it uses must never be
+/// destroyed.
+class HostsLost : public ExperimentError {
+  public:
+    using ExperimentError::ExperimentError;
+};
 
 /// Throws ExperimentError where nothing has ended for so long as the options say (tasks in flight named),
 /// where members of a communicator disagree, where a device fails. The devices are abandoned then.
 MeasuredStep run_device_step(DeviceProgram& program, const ExecuteOptions& options);
 
-/// Executes the runs one after the other on the devices.
+/// Executes the runs one after the other on the devices. Throws as run_device_step; what is not the caller's
+/// is kept where hosts are lost.
 Execution execute_on_devices(const std::vector<PlannedRun>& runs, const ExecuteOptions& options,
                              Devices& devices);
 

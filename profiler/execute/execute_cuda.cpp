@@ -30,9 +30,12 @@ void check_cuda_here() {
 Execution execute_with_cuda(const std::vector<PlannedRun>& runs, const ExecuteOptions& options) {
     check_alone();
     check_cuda_here();
-    const std::unique_ptr<Devices> devices = make_cuda_devices(ranks_of(runs));
+    std::unique_ptr<Devices> devices = make_cuda_devices(ranks_of(runs));
     try {
         return execute_on_devices(runs, options, *devices);
+    } catch (const HostsLost& error) {
+        (void)devices.release();
+        throw ExperimentError(std::string("the execution broke off: ") + error.what());
     } catch (const ExperimentError& error) {
         throw ExperimentError(std::string("the execution broke off: ") + error.what());
     }

@@ -179,6 +179,15 @@ TEST(DeviceRun, NamesTheTasksInFlightWhereAKernelHangs) {
                     "in flight: rank 1 (device 1), stream pp-recv, task 0", "of pp 0->1"});
 }
 
+TEST(DeviceRun, EndsThoughAHostHangsInADevicesQueue) {
+    // Never destroyed, as what a lost host uses must not be.
+    static auto& two = *new TwoStages;
+    static auto& devices = *new HostDevices(2);
+    devices.blocks_at = two.other;
+    EXPECT_THROW(static_cast<void>(execute(two.run, devices, options(0.2))), HostsLost);
+    devices.unblock();
+}
+
 TEST(DeviceRun, NamesTheTasksInFlightWhereARendezvousNeverComes) {
     ProgramBuilder b;
     const sim::RankId first = b.rank({StreamKind::pp_send, StreamKind::pp_recv});
@@ -226,7 +235,7 @@ TEST(DeviceRun, MeasuresMicrobenchmarksWithTheLateMembersPause) {
     const sim::RankId second = b.rank({StreamKind::compute, StreamKind::tp});
     const sim::CommunicatorId both = b.communicator({first, second});
     const sim::WorkId work = b.kernel(takes(3e-3));
-    const sim::WorkId sum = b.collective(CollectiveKind::all_reduce, 4e5, {0, 1}, takes(4e-3));
+    const sim::WorkId sum = b.collective(CollectiveKind::all_reduce, 4e5, {0, 1}, takes(1));
     for (const sim::RankId rank : {first, second}) {
         const sim::TaskId one = b.task(rank, 0, work);
         b.task(rank, 1, sum, both, {one});
@@ -246,7 +255,7 @@ TEST(DeviceRun, MeasuresMicrobenchmarksWithTheLateMembersPause) {
     const sim::WorkCosts costs = measured_costs(benchmarks, execution.steps.at(0), b.costs, options());
     EXPECT_GE(costs[work()].duration_s, 3e-3 - 1e-9);
     EXPECT_GT(costs[work()].launch_s, 0) << "what the host needs to issue it";
-    EXPECT_LT(costs[sum()].duration_s, 4e-3) << "what it took, not what it was said to take";
+    EXPECT_LT(costs[sum()].duration_s, 0.5) << "what it took, not what it was said to take";
     EXPECT_GE(costs[work()].issue_to_end_s, costs[work()].duration_s);
 }
 

@@ -92,6 +92,10 @@ class HostDevices final : public Devices {
     }
 
     void launch(Lane lane, sim::WorkId work) override {
+        if (work == blocks_at) {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, [this] { return unblocked_; });
+        }
         if (work == fails_at) throw ExperimentError("the device refuses it");
         const std::vector<sim::WorkId>& works = uses_.at(lane).works;
         if (std::find(works.begin(), works.end(), work) == works.end())
@@ -165,6 +169,12 @@ class HostDevices final : public Devices {
     std::atomic<std::uint64_t> launched = 0;
     sim::WorkId hangs_at;
     sim::WorkId fails_at;
+    sim::WorkId blocks_at;  ///< the host, in the call
+    void unblock() {
+        const std::scoped_lock lock(mutex_);
+        unblocked_ = true;
+        changed_.notify_all();
+    }
 
   private:
     struct MarkState {
@@ -232,6 +242,7 @@ class HostDevices final : public Devices {
     std::mutex mutex_;
     std::condition_variable changed_;
     bool stopping_ = false;
+    bool unblocked_ = false;
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
