@@ -66,7 +66,7 @@ class HostDevices final : public Devices {
         lanes_.clear();
         for (std::size_t i = 0; i < lanes.size(); ++i) {
             lanes_.push_back(std::make_unique<Queue>());
-            lanes_.back()->thread = std::thread([this, queue = lanes_.back().get()] { work(*queue); });
+            lanes_.back()->thread = std::thread([queue = lanes_.back().get()] { work(*queue); });
         }
     }
 
