@@ -1,4 +1,4 @@
-// orrery validate --runs FILE.csv: predict recorded runs and compare. orrery validate CONFIG --on mpi:
+// orrery validate --runs FILE.csv: predict recorded runs and compare. orrery validate CONFIG --on mpi|cuda:
 // execute an experiment's program and compare (validate_execution.hpp). orrery validate CONFIG --numeric:
 // does the program compute the training step it stands for?
 #include <fmt/format.h>
@@ -104,9 +104,9 @@ int validate(const Options& options) {
         return validate_execution(execution);
     }
     if (options.runs.empty())
-        throw InputError(
-            {}, "--runs",
-            "expected a table of recorded runs (a CSV file), or an experiment to execute --on mpi");
+        throw InputError({}, "--runs",
+                         "expected a table of recorded runs (a CSV file), or an experiment to execute (--on "
+                         "mpi, --on cuda)");
     const report::Validation validation = study::validate_runs(csv::read(options.runs), options.jobs);
     if (!options.out.empty()) report::write_validation(options.out, validation);
     if (options.json) {

@@ -28,9 +28,9 @@ void check(const ExecutionOptions& given) {
             throw InputError({}, "--recorded", "an execution recorded before, or a new one: not both");
         return;
     }
-    const std::vector<std::string> executors{"mpi"};
-    if (given.on != executors.front())
-        throw InputError({}, "--on", unknown_name("executor", given.on, executors));
+    const study::Executor executor = study::executor_named(given.on);
+    if (executor == study::Executor::cuda && given.emulate_compute)
+        throw InputError({}, "--emulate-compute", "is for --on mpi: GPUs run their kernels");
     const std::vector<std::string> sources{"machine", "experiment"};
     if (given.costs != sources[0] && given.costs != sources[1])
         throw InputError({}, "--costs", unknown_name("source", given.costs, sources));
@@ -42,6 +42,7 @@ void check(const ExecutionOptions& given) {
 
 study::ExecuteRequest request_of(const ExecutionOptions& given) {
     study::ExecuteRequest request;
+    request.executor = study::executor_named(given.on);
     request.options.emulate_compute = given.emulate_compute;
     request.options.emulate_communication = given.emulate_communication;
     request.options.repeat = given.repeat;
@@ -55,7 +56,7 @@ study::ExecuteRequest request_of(const ExecutionOptions& given) {
 
 study::Executed given_or_new(const ExecutionOptions& options, const study::Experiment& experiment) {
     if (!options.recorded.empty()) return study::read_recording(options.recorded, experiment);
-    return study::execute_on_mpi(experiment, request_of(options));
+    return study::execute(experiment, request_of(options));
 }
 
 /// The processes of a job wait for the first one: it sends them home, whatever becomes of it.
@@ -67,12 +68,37 @@ class OtherProcesses {
     OtherProcesses& operator=(const OtherProcesses&) = delete;
 };
 
+int executed_and_compared(const ExecutionOptions& options) {
+    const study::Experiment experiment = study::load_experiment(options.config, options.set);
+    std::optional<report::Progress> progress(std::in_place, "executing " + experiment.name, 0);
+    const study::Executed executed = given_or_new(options, experiment);
+    if (!options.record.empty())
+        write_file_atomically(options.record, study::recording_of(experiment, executed));
+    progress.reset();
+    const report::ExecutionComparison comparison = study::compare(experiment, executed);
+    if (!options.out.empty()) {
+        report::write_execution(options.out, comparison, executed.simulation.lowered.program,
+                                executed.simulation.timeline,
+                                executed.steps[study::median_step(executed)].timeline);
+    }
+    if (options.json) {
+        print_json(report::to_json(comparison));
+    } else {
+        fmt::print("{}", report::execution_table(comparison));
+        if (!options.out.empty()) fmt::print("\nReport: {}/report.html\n", options.out);
+    }
+    return comparison.mismatch ? kCannotRun : kDone;
+}
+
 }  // namespace
 
 void add_execution_options(CLI::App& command, ExecutionOptions& options) {
     command.add_option("config", options.config, "Experiment to execute: a YAML file, or a name in configs")
         ->type_name("CONFIG");
-    command.add_option("--on", options.on, "Execute the same program: 'mpi', one process a rank")
+    command
+        .add_option("--on", options.on,
+                    "Execute the same program: 'mpi', one process a rank; 'cuda', one GPU a rank, or "
+                    "all ranks in one")
         ->type_name("EXECUTOR");
     command.add_option("--set", options.set, "Change a key of the experiment: parallel.tp=4 (repeatable)")
         ->type_name("KEY=VALUE")
@@ -110,30 +136,13 @@ void add_execution_options(CLI::App& command, ExecutionOptions& options) {
 
 int validate_execution(const ExecutionOptions& options) {
     check(options);
+    if (options.on == "cuda") return executed_and_compared(options);
     if (!profiler::first_of_mpi_job()) {
         profiler::join_mpi_job();
         return kDone;
     }
     const OtherProcesses others;
-    const study::Experiment experiment = study::load_experiment(options.config, options.set);
-    std::optional<report::Progress> progress(std::in_place, "executing " + experiment.name, 0);
-    const study::Executed executed = given_or_new(options, experiment);
-    if (!options.record.empty())
-        write_file_atomically(options.record, study::recording_of(experiment, executed));
-    progress.reset();
-    const report::ExecutionComparison comparison = study::compare(experiment, executed);
-    if (!options.out.empty()) {
-        report::write_execution(options.out, comparison, executed.simulation.lowered.program,
-                                executed.simulation.timeline,
-                                executed.steps[study::median_step(executed)].timeline);
-    }
-    if (options.json) {
-        print_json(report::to_json(comparison));
-    } else {
-        fmt::print("{}", report::execution_table(comparison));
-        if (!options.out.empty()) fmt::print("\nReport: {}/report.html\n", options.out);
-    }
-    return comparison.mismatch ? kCannotRun : kDone;
+    return executed_and_compared(options);
 }
 
 }  // namespace orrery::cli

@@ -1,6 +1,6 @@
 // cli/validate_execution.hpp
 //
-// orrery validate CONFIG --on mpi.
+// orrery validate CONFIG --on mpi|cuda.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -12,7 +12,7 @@ namespace orrery::cli {
 
 struct ExecutionOptions {
     std::string config;
-    std::string on;  ///< "mpi"; empty: nothing is executed
+    std::string on;  ///< "mpi", "cuda"; empty: nothing is executed
     std::vector<std::string> set;
     bool emulate_compute = false;
     bool emulate_communication = false;

@@ -1,4 +1,5 @@
-# CUDA, where a toolkit is found: liborrery_cuda.so, a module that `orrery profile` loads when a GPU is asked for.
+# CUDA, where a toolkit is found: liborrery_cuda.so, a module that `orrery profile` and `orrery validate --on cuda` load
+# when a GPU is asked for.
 # The command itself neither links CUDA nor needs it. cuDNN, CUPTI and NCCL are optional parts of the module.
 option(ORRERY_CUDA "Build the GPU profiler where nvcc is found" ON)
 set(ORRERY_CUDA_ARCHITECTURES "80-real;90-real;90-virtual" CACHE STRING "GPUs to compile for (CMAKE_CUDA_ARCHITECTURES)")
@@ -43,9 +44,12 @@ if(cuda_why)
   return()
 endif()
 
-file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/profiler/kernels/cuda/*.cpp ${CMAKE_SOURCE_DIR}/profiler/kernels/cuda/*.cu)
+file(GLOB cuda_sources CONFIGURE_DEPENDS
+     ${CMAKE_SOURCE_DIR}/profiler/kernels/cuda/*.cpp ${CMAKE_SOURCE_DIR}/profiler/kernels/cuda/*.cu
+     ${CMAKE_SOURCE_DIR}/profiler/execute/cuda/*.cpp ${CMAKE_SOURCE_DIR}/profiler/execute/cuda/*.cu)
 # The few sources of other rooms that it needs are compiled in: the module stands alone.
-set(cuda_shared core/error.cpp models/kernel.cpp profiler/kernels/kernel_case.cpp sim/cost/attention_cost.cpp)
+set(cuda_shared core/error.cpp models/kernel.cpp profiler/kernels/kernel_case.cpp sim/cost/attention_cost.cpp
+    profiler/execute/device_operations.cpp)
 list(TRANSFORM cuda_shared PREPEND ${CMAKE_SOURCE_DIR}/)
 add_library(orrery_cuda MODULE ${cuda_sources} ${cuda_shared})
 target_include_directories(orrery_cuda PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)

@@ -4,7 +4,7 @@ function(orrery_room room)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.cpp)
   # Modules of their own: cmake/simgrid.cmake, cmake/cuda.cmake, cmake/mpi.cmake
   list(FILTER sources EXCLUDE REGEX
-       "/main\\.cpp$|/node_modules/|/engine/simgrid/|/kernels/cuda/|/communication/mpi/|/execute/mpi/")
+       "/main\\.cpp$|/node_modules/|/engine/simgrid/|/kernels/cuda/|/communication/mpi/|/execute/mpi/|/execute/cuda/")
   if(room STREQUAL "schedules" AND NOT ORRERY_CBC)
     list(FILTER sources EXCLUDE REGEX "/(zb_integer_program|cbc_library)\\.cpp$")
   endif()

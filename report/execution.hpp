@@ -67,7 +67,7 @@ struct OrderMismatch {
 
 struct ExecutionComparison {
     std::string experiment;
-    std::string executor;  ///< "mpi"
+    std::string executor;  ///< "mpi", "cuda"
     std::string machine;
     std::string compute;        ///< in words: "emulated, times 12 of the experiment's"
     std::string communication;  ///< "real", "emulated"

@@ -196,12 +196,15 @@ double step_time_of(const Executed& executed, const sim::Timeline& timeline) {
 }
 
 std::string words_of_compute(const Executed& executed) {
+    if (executed.executor == Executor::cuda) return "real kernels: cuBLAS, cuDNN, Orrery's own";
     if (!executed.options.emulate_compute) return "real kernels, Eigen on one thread a rank";
     if (executed.time_scale == 1) return "emulated: every kernel waits its predicted time";
     return fmt::format("emulated: every kernel waits {:.4g} times its predicted time", executed.time_scale);
 }
 
 std::string words_of_communication(const Executed& executed) {
+    if (executed.executor == Executor::cuda)
+        return "real messages of the plan's sizes: by NCCL between GPUs, copied within one";
     if (!executed.options.emulate_communication) return "real messages of the plan's sizes";
     return fmt::format("real messages of at most {} bytes, each held for its predicted time",
                        executed.options.most_message_bytes);
@@ -235,7 +238,7 @@ report::ExecutionComparison compare(const Experiment& experiment, const Executed
 
     report::ExecutionComparison out;
     out.experiment = experiment.name;
-    out.executor = "mpi";
+    out.executor = to_string(executed.executor);
     out.machine = executed.machine;
     out.compute = words_of_compute(executed);
     out.communication = words_of_communication(executed);

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "core/error.hpp"
+#include "core/nearest_name.hpp"
 #include "profiler/execute/local_work.hpp"
 #include "profiler/execute/microbenchmarks.hpp"
 #include "report/units.hpp"
@@ -58,6 +59,7 @@ double available_memory() {
 
 /// Before anything starts, where memory will be touched: what all ranks need at their peaks.
 void check_memory(const Executed& executed) {
+    if (executed.executor == Executor::cuda) return;  // the GPU says, before the first kernel
     if (executed.options.emulate_compute || profiler::in_mpi_job()) return;
     const sim::Program& program = executed.simulation.lowered.program;
     double needed = 0;
@@ -81,12 +83,28 @@ sim::Timeline predicted_again(const Executed& executed) {
     return sim::replay(executed.simulation.lowered.program, executed.costs, executed.added_s);
 }
 
-Executed execute_on_mpi(const Experiment& experiment, const ExecuteRequest& request) {
+std::string_view to_string(Executor executor) {
+    return executor == Executor::mpi ? "mpi" : "cuda";
+}
+
+Executor executor_named(const std::string& name) {
+    for (const Executor executor : {Executor::mpi, Executor::cuda})
+        if (name == to_string(executor)) return executor;
+    const std::vector<std::string> known{"mpi", "cuda"};
+    throw InputError({}, "--on", unknown_name("executor", name, known));
+}
+
+Executed execute(const Experiment& experiment, const ExecuteRequest& request) {
     if (!request.options.emulate_communication && !describe(experiment.collectives).empty())
-        throw InputError(experiment.where("collectives"), "collectives",
-                         "MPI carries collectives out by its own algorithms; leave the key out, or emulate "
-                         "communication too");
+        throw InputError(
+            experiment.where("collectives"), "collectives",
+            request.executor == Executor::mpi
+                ? "MPI carries collectives out by its own algorithms; leave the key out, or "
+                  "emulate communication too"
+                : "GPUs carry collectives out by NCCL's algorithms or by copies; leave the key out");
+    if (request.executor == Executor::cuda) profiler::check_cuda_here();  // not after a long simulation
     Executed executed;
+    executed.executor = request.executor;
     executed.options = request.options;
     executed.cost_source = request.costs;
     executed.simulation = simulate_every_rank(experiment);
@@ -108,8 +126,10 @@ Executed execute_on_mpi(const Experiment& experiment, const ExecuteRequest& requ
     std::vector<profiler::PlannedRun> runs;
     const bool benchmarks = request.costs == CostSource::machine && !options.emulate_communication;
     if (benchmarks) runs.push_back(profiler::microbenchmarks(program, executed.costs, options));
-    runs.push_back({program, executed.costs, executed.added_s});
-    profiler::Execution execution = profiler::execute_with_mpi(runs, options, request.rank_command);
+    runs.push_back({program, executed.costs, executed.added_s, {}});
+    profiler::Execution execution = request.executor == Executor::mpi
+                                        ? profiler::execute_with_mpi(runs, options, request.rank_command)
+                                        : profiler::execute_with_cuda(runs, options);
     executed.machine = execution.machine;
     executed.steps = std::move(execution.steps.back());
     if (benchmarks) {

@@ -117,6 +117,7 @@ std::string recording_of(const Experiment& experiment, const Executed& executed)
     Json json{{"format", kFormat},
               {"experiment", experiment.name},
               {"program", fingerprint(program)},
+              {"executor", to_string(executed.executor)},
               {"machine", executed.machine},
               {"emulated_compute", executed.options.emulate_compute},
               {"emulated_communication", executed.options.emulate_communication},
@@ -142,13 +143,14 @@ std::string recording_of(const Experiment& experiment, const Executed& executed)
 Executed read_recording(const std::string& file, const Experiment& experiment) {
     const Json json = Json::parse(read_file(file, kMostBytes), nullptr, false);
     if (json.is_discarded() || !json.is_object() || json.value("format", "") != kFormat)
-        refuse(file, "is no execution recorded by orrery validate --on mpi --record");
+        refuse(file, "is no execution recorded by orrery validate --on EXECUTOR --record");
     Executed executed;
     executed.simulation = simulate_every_rank(experiment);
     const sim::Program& program = executed.simulation.lowered.program;
     if (json.value("program", "") != fingerprint(program))
         refuse(file, "was recorded of another program: the experiment, or how it is lowered, has changed");
     try {
+        executed.executor = json.value("executor", "mpi") == "cuda" ? Executor::cuda : Executor::mpi;
         executed.machine = json.at("machine").get<std::string>();
         executed.options.emulate_compute = json.at("emulated_compute").get<bool>();
         executed.options.emulate_communication = json.at("emulated_communication").get<bool>();

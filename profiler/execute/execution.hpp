@@ -28,6 +28,8 @@ struct PlannedRun {
     sim::WorkCosts costs;
     /// Seconds more that each task takes, by global task (emulated compute only); empty: none.
     std::vector<double> added_s;
+    /// A work that does nothing for as long as it costs, on real devices too.
+    sim::WorkId pause;
 };
 
 struct ExecuteOptions {
@@ -53,6 +55,8 @@ struct MeasuredStep {
     std::vector<double> peak_bytes;  ///< [rank] most that was allocated at one moment, static bytes included
     /// [rank] the longest that the process noticed the end of an emulated task after it. 0 of real kernels.
     std::vector<double> noticed_late_s;
+    /// [global task] that the host took to issue it. Empty where kernels run as they are issued (mpi).
+    std::vector<double> issue_s;
 };
 
 struct Execution {
@@ -71,6 +75,15 @@ struct Execution {
 /// folder.
 Execution execute_with_mpi(const std::vector<PlannedRun>& runs, const ExecuteOptions& options,
                            const std::vector<std::string>& rank_command);
+
+/// Executes the runs one after the other on the GPUs of this machine, driven by this process: one a rank
+/// where there are as many, otherwise on shares of the first one's multiprocessors. Kernels are real. Throws
+/// MissingCapability where there is no CUDA, no GPU, or not what the placement needs; ExperimentError and
+/// SimulationError as above; InputError in a job of several processes.
+Execution execute_with_cuda(const std::vector<PlannedRun>& runs, const ExecuteOptions& options);
+
+/// Throws MissingCapability where this build has no CUDA or this machine no GPU.
+void check_cuda_here();
 
 /// True inside a job of several processes.
 bool in_mpi_job();

@@ -58,11 +58,13 @@ void archive(Archive& a, T& v) {
         archive(a, v.program);
         a(v.costs);
         a(v.added_s);
+        a(v.pause);
     } else if constexpr (std::is_same_v<Struct, MeasuredStep>) {
         a(v.timeline.start);
         a(v.timeline.end);
         a(v.peak_bytes);
         a(v.noticed_late_s);
+        a(v.issue_s);
     } else if constexpr (std::is_same_v<Struct, RankStep>) {
         a(v.start_s);
         a(v.end_s);

@@ -8,7 +8,7 @@ namespace orrery::profiler {
 namespace {
 
 constexpr int kRounds = 9;
-/// The emulated work of the late member: long enough for all others to wait when it ends.
+/// The pause of the late member: long enough for all others to wait when it ends.
 constexpr double kLate = 2e-3;
 /// Streams of a benchmark's rank.
 constexpr std::size_t kCompute = 0;
@@ -23,7 +23,7 @@ class BenchmarkBuilder {
         out_.program.matrices = program.matrices;
         out_.program.names = {"microbenchmark"};
         out_.costs = costs;
-        late_ = sim::WorkId(out_.program.works.size());
+        late_ = out_.pause = sim::WorkId(out_.program.works.size());
         out_.program.works.emplace_back(sim::KernelSequence{});
         out_.costs.push_back({kLate, 0, kLate});
         for (std::size_t r = 0; r < program.ranks.size(); ++r) add_rank(sim::RankId(r));
@@ -135,11 +135,16 @@ class BenchmarkBuilder {
     std::vector<sim::TaskId> last_operation_ = std::vector<sim::TaskId>(program_.ranks.size());
 };
 
-double median(std::vector<double> values) {
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
+/// The value that so large a part of the others lies below: 0.5 is the median.
+double quantile(std::vector<double> values, double part) {
+    const auto place =
+        values.begin() + static_cast<std::ptrdiff_t>(part * static_cast<double>(values.size()));
+    std::nth_element(values.begin(), place, values.end());
+    return *place;
 }
+
+/// A host that is far ahead of the device stands at a full queue: that is no part of issuing.
+constexpr double kUnhindered = 0.25;
 
 /// An operation: its communicator and number.
 using Operation = std::pair<sim::CommunicatorId, std::uint32_t>;
@@ -160,23 +165,44 @@ std::map<Operation, double> late_ends(const sim::Program& program, const sim::Ti
     return ends;
 }
 
-/// Adds what each work took in the step to `seen`.
-void collect(const sim::Program& program, const sim::Timeline& timeline,
-             std::vector<std::vector<double>>& seen) {
+/// What each work took: [work][measurement].
+struct Seen {
+    std::vector<std::vector<double>> duration_s;
+    std::vector<std::vector<double>> issue_s;  ///< empty where it was not measured
+};
+
+/// Adds what the step shows.
+void collect(const sim::Program& program, const MeasuredStep& step, Seen& seen) {
+    const sim::Timeline& timeline = step.timeline;
     const std::map<Operation, double> begun = late_ends(program, timeline);
     for (std::size_t r = 0; r < program.ranks.size(); ++r) {
         const sim::RankProgram& tasks = program.rank_programs[r];
         for (std::size_t t = 0; t < tasks.size(); ++t) {
             const std::size_t work = tasks.work[t]();
-            if (work >= seen.size()) continue;  // the late member's own
+            if (work >= seen.duration_s.size()) continue;  // the late member's own
             const std::uint64_t at = program.first_task[r] + t;
             const std::uint32_t slot = tasks.communicator_slot[t];
             const double begin = slot == sim::kNoCommunicator
                                      ? timeline.start[at]
                                      : begun.at({program.ranks[r].communicators[slot], tasks.sequence[t]});
-            seen[work].push_back(timeline.end[at] - begin);
+            seen.duration_s[work].push_back(timeline.end[at] - begin);
+            if (!step.issue_s.empty()) seen.issue_s[work].push_back(step.issue_s[at]);
         }
     }
+}
+
+/// Kernels that a work launches.
+double launches(const sim::Work& work) {
+    const auto* sequence = std::get_if<sim::KernelSequence>(&work);
+    if (sequence == nullptr) return 1;
+    const auto count = std::count_if(sequence->kernels.begin(), sequence->kernels.end(),
+                                     [](const Kernel& k) { return k.kind != KernelKind::host_only; });
+    return std::max(static_cast<double>(count), 1.0);
+}
+
+/// The formula of sim/cost/work_cost.hpp for so many kernels that are alike.
+double issue_to_end(double launch_s, double duration_s, double kernels) {
+    return std::max(launch_s + duration_s / kernels, launch_s / kernels + duration_s);
 }
 
 }  // namespace
@@ -189,13 +215,19 @@ PlannedRun microbenchmarks(const sim::Program& program, const sim::WorkCosts& co
 sim::WorkCosts measured_costs(const PlannedRun& benchmarks, const std::vector<MeasuredStep>& steps,
                               sim::WorkCosts costs, const ExecuteOptions& options) {
     const sim::Program& program = benchmarks.program;
-    std::vector<std::vector<double>> seen(costs.size());
-    for (const MeasuredStep& step : steps) collect(program, step.timeline, seen);
+    Seen seen{std::vector<std::vector<double>>(costs.size()), std::vector<std::vector<double>>(costs.size())};
+    for (const MeasuredStep& step : steps) collect(program, step, seen);
     for (std::size_t work = 0; work < costs.size(); ++work) {
-        if (!seen[work].empty()) costs[work].duration_s = std::max(median(std::move(seen[work])), 0.0);
+        sim::WorkCost& cost = costs[work];
+        if (!seen.duration_s[work].empty())
+            cost.duration_s = std::max(quantile(std::move(seen.duration_s[work]), 0.5), 0.0);
         const bool collective = std::holds_alternative<sim::Collective>(program.works[work]);
-        if (!options.emulate_compute) costs[work].launch_s = 0;
-        if (collective || !options.emulate_compute) costs[work].issue_to_end_s = costs[work].duration_s;
+        if (!options.emulate_compute) cost.launch_s = 0;
+        if (!seen.issue_s[work].empty())
+            cost.launch_s = std::max(quantile(std::move(seen.issue_s[work]), kUnhindered), 0.0);
+        if (collective || !options.emulate_compute)
+            cost.issue_to_end_s = issue_to_end(options.emulate_compute ? 0 : cost.launch_s, cost.duration_s,
+                                               launches(program.works[work]));
     }
     return costs;
 }

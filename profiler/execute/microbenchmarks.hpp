@@ -19,8 +19,9 @@ namespace orrery::profiler {
 PlannedRun microbenchmarks(const sim::Program& program, const sim::WorkCosts& costs,
                            const ExecuteOptions& options);
 
-/// `costs` with what was measured in place of the durations: medians over ranks and repetitions. Works that
-/// the host launches in no time (real kernels) lose their launch too. `benchmarks` ran as `steps`.
+/// `costs` with what was measured in place of the durations: medians over ranks and repetitions. Real kernels
+/// have the launch that was measured: none where the host runs them itself, else the lower quartile of what
+/// issuing them took. `benchmarks` ran as `steps`.
 sim::WorkCosts measured_costs(const PlannedRun& benchmarks, const std::vector<MeasuredStep>& steps,
                               sim::WorkCosts costs, const ExecuteOptions& options);
 

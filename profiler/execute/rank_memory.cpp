@@ -16,23 +16,40 @@ std::size_t page() {
     return size;
 }
 
-std::size_t whole_pages(double bytes) {
-    if (!(bytes < 1e15)) throw std::bad_alloc();
-    const auto count = static_cast<std::size_t>(std::ceil(bytes));
-    return std::max<std::size_t>((count + page() - 1) / page(), 1) * page();
+}  // namespace
+
+std::size_t HostPages::granularity() const {
+    return page();
 }
 
-}  // namespace
+std::byte* HostPages::allocate(std::size_t bytes) {
+    const int reserve = touch_ ? 0 : MAP_NORESERVE;
+    void* const memory =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | reserve, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    auto* const block = static_cast<std::byte*>(memory);
+    if (touch_) {
+        for (std::size_t at = 0; at < bytes; at += page()) block[at] = std::byte{1};
+    }
+    return block;
+}
+
+void HostPages::release(std::byte* block, std::size_t bytes) noexcept {
+    ::munmap(block, bytes);
+}
 
 RankMemory::~RankMemory() {
     for (const auto& blocks : used_) {
-        for (const Block& block : blocks) ::munmap(block.begin, block.size);
+        for (const Block& block : blocks) source_.release(block.begin, block.size);
     }
-    for (const auto& [size, begin] : free_) ::munmap(begin, size);
+    for (const auto& [size, begin] : free_) source_.release(begin, size);
 }
 
 RankMemory::Block RankMemory::allocate(double bytes) {
-    const std::size_t size = whole_pages(bytes);
+    if (!(bytes < 1e15)) throw std::bad_alloc();
+    const std::size_t grain = source_.granularity();
+    const auto count = static_cast<std::size_t>(std::ceil(bytes));
+    const std::size_t size = std::max<std::size_t>((count + grain - 1) / grain, 1) * grain;
     // A kept block that is not much too large.
     const auto kept = free_.lower_bound(size);
     if (kept != free_.end() && kept->first <= size + size / 4) {
@@ -40,15 +57,7 @@ RankMemory::Block RankMemory::allocate(double bytes) {
         free_.erase(kept);
         return block;
     }
-    const int reserve = touch_ ? 0 : MAP_NORESERVE;
-    void* const memory =
-        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | reserve, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    Block block{static_cast<std::byte*>(memory), size, bytes};
-    if (touch_) {
-        for (std::size_t at = 0; at < size; at += page()) block.begin[at] = std::byte{1};
-    }
-    return block;
+    return {source_.allocate(size), size, bytes};
 }
 
 void RankMemory::take(std::size_t kind, double bytes) {

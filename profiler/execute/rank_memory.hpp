@@ -1,8 +1,8 @@
 // profiler/execute/rank_memory.hpp
 //
-// A rank's memory, really allocated: a block of the operating system for each taking. Blocks that are given
-// back are kept and handed out again, as training frameworks do, so that a second step finds its pages. Where
-// memory is only reserved, its pages are never touched and cost nothing but address space.
+// A rank's memory, really allocated: a block of the operating system's, or a GPU's, for each taking. Blocks
+// that are given back are kept and handed out again, as training frameworks do, so that a second step finds
+// its pages. Where memory is only reserved, its pages are never touched and cost nothing but address space.
 #pragma once
 
 #include <cstddef>
@@ -12,15 +12,43 @@
 
 namespace orrery::profiler {
 
-class RankMemory {
+/// Where blocks come from.
+class MemorySource {
+  public:
+    MemorySource() = default;
+    virtual ~MemorySource() = default;
+    MemorySource(const MemorySource&) = delete;
+    MemorySource& operator=(const MemorySource&) = delete;
+
+    /// Sizes are multiples of this.
+    [[nodiscard]] virtual std::size_t granularity() const = 0;
+    /// Throws std::bad_alloc when there is no more.
+    virtual std::byte* allocate(std::size_t bytes) = 0;
+    virtual void release(std::byte* block, std::size_t bytes) noexcept = 0;
+};
+
+/// Pages of the operating system.
+class HostPages final : public MemorySource {
   public:
     /// `touch`: the pages of a new block are written once.
-    explicit RankMemory(bool touch) : touch_(touch) {}
+    explicit HostPages(bool touch) : touch_(touch) {}
+    [[nodiscard]] std::size_t granularity() const override;
+    std::byte* allocate(std::size_t bytes) override;
+    void release(std::byte* block, std::size_t bytes) noexcept override;
+
+  private:
+    bool touch_;
+};
+
+class RankMemory {
+  public:
+    /// The source outlives it.
+    explicit RankMemory(MemorySource& source) : source_(source) {}
     ~RankMemory();
     RankMemory(const RankMemory&) = delete;
     RankMemory& operator=(const RankMemory&) = delete;
 
-    /// Throws std::bad_alloc when the operating system has no more. `kind`: what it is for; takings and
+    /// Throws std::bad_alloc when the source has no more. `kind`: what it is for; takings and
     /// givings of one kind belong together.
     void take(std::size_t kind, double bytes);
     /// Gives back blocks of the kind, the most recent of that size if there is one; otherwise as many of the
@@ -35,14 +63,14 @@ class RankMemory {
   private:
     struct Block {
         std::byte* begin = nullptr;
-        std::size_t size = 0;  ///< of the block, whole pages
+        std::size_t size = 0;  ///< of the block, a multiple of the granularity
         double bytes = 0;      ///< in use
     };
 
     Block allocate(double bytes);
     void keep(const Block& block) { free_.emplace(block.size, block.begin); }
 
-    bool touch_;
+    MemorySource& source_;
     double held_ = 0;
     double peak_ = 0;
     std::vector<std::vector<Block>> used_;         ///< [kind]

@@ -11,6 +11,7 @@
 
 #include "core/error.hpp"
 #include "profiler/execute/rank_run.hpp"
+#include "profiler/execute/rank_tasks.hpp"
 
 namespace orrery::profiler {
 namespace {
@@ -44,15 +45,6 @@ MeasuredStep joined(const sim::Program& program, const std::vector<std::string>&
     return step;
 }
 
-void take_static_bytes(const sim::RankProgram& tasks, sim::RankId rank, RankMemory& memory) {
-    try {
-        for (std::size_t kind = 0; kind < tasks.static_bytes.size(); ++kind)
-            memory.take(kind, tasks.static_bytes[kind]);
-    } catch (const std::bad_alloc&) {
-        throw ExperimentError(fmt::format("not enough memory for the static bytes of rank {}", rank.value));
-    }
-}
-
 std::vector<MeasuredStep> execute_run(const PlannedRun& run, const ExecuteOptions& options,
                                       Transport& transport) {
     const sim::RankId rank(static_cast<std::size_t>(transport.rank()));
@@ -64,8 +56,9 @@ std::vector<MeasuredStep> execute_run(const PlannedRun& run, const ExecuteOption
         throw ExperimentError(
             fmt::format("not enough memory for the operands of rank {}'s kernels", rank.value));
     }
-    RankMemory memory(!options.emulate_compute);
-    take_static_bytes(run.program.program_of(rank), rank, memory);
+    HostPages pages(!options.emulate_compute);
+    RankMemory memory(pages);
+    RankTasks(run.program, rank).take_static_bytes(memory);
     std::vector<MeasuredStep> steps;
     for (int i = 0; i < options.warm_up + options.repeat; ++i) {
         memory.begin_step();

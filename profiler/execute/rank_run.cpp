@@ -1,18 +1,16 @@
 #include "profiler/execute/rank_run.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <limits>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <optional>
-#include <variant>
+#include <thread>
 
 #include "core/error.hpp"
+#include "profiler/execute/rank_tasks.hpp"
 #include "profiler/execute/stream_worker.hpp"
 
 namespace orrery::profiler {
@@ -28,8 +26,8 @@ constexpr std::uint32_t kNoTask = 0xFFFFFFFF;
 enum class Running : std::uint8_t { nothing, emulated, local, operation };
 
 struct Stream {
-    std::vector<std::uint32_t> tasks;  ///< in issue order
-    std::size_t next = 0;              ///< of `tasks`: the first that has not ended
+    const std::vector<std::uint32_t>* tasks = nullptr;  ///< in issue order
+    std::size_t next = 0;                               ///< of `tasks`: the first that has not ended
     Running running = Running::nothing;
     double free_s = 0;      ///< end of its last task
     double deadline_s = 0;  ///< of an emulated task
@@ -37,7 +35,7 @@ struct Stream {
     std::size_t given = 0;  ///< tasks from `next` on that the thread has been given
     std::size_t taken = 0;  ///< of those, how many have been ended
 
-    [[nodiscard]] std::uint32_t head() const { return next < tasks.size() ? tasks[next] : kNoTask; }
+    [[nodiscard]] std::uint32_t head() const { return next < tasks->size() ? (*tasks)[next] : kNoTask; }
 };
 
 class RankRun {
@@ -45,30 +43,26 @@ class RankRun {
     RankRun(const PlannedRun& run, sim::RankId rank, const ExecuteOptions& options, Transport& transport,
             LocalWork* local, RankMemory& memory, double begin_s)
         : run_(run),
-          tasks_(run.program.program_of(rank)),
-          rank_(rank),
+          tasks_(run.program, rank),
           options_(options),
           transport_(transport),
           local_(local),
           memory_(memory),
           begin_s_(begin_s),
-          streams_(tasks_.streams.size()),
+          streams_(tasks_.streams()),
           ended_(tasks_.size(), false),
           awaited_(tasks_.size(), false),
           issue_s_(tasks_.size(), 0),
-          workers_(tasks_.streams.size()) {
+          workers_(tasks_.streams()) {
         step_.start_s.assign(tasks_.size(), 0);
         step_.end_s.assign(tasks_.size(), 0);
+        for (std::size_t s = 0; s < streams_.size(); ++s) streams_[s].tasks = &tasks_.of_stream(s);
         for (std::uint32_t task = 0; task < tasks_.size(); ++task) {
-            Stream& stream = streams_[tasks_.stream[task]()];
-            stream.tasks.push_back(task);
-            stream.local = stream.local || (local_ != nullptr && !is_operation(task));
-            for (const sim::TaskId before : tasks_.dependencies(sim::TaskId(task)))
-                if (tasks_.stream[before()] != tasks_.stream[task]) awaited_[before()] = true;
+            Stream& stream = streams_[tasks_.stream_of(task)];
+            stream.local = stream.local || (local_ != nullptr && !tasks_.is_operation(task));
+            for (const sim::TaskId before : tasks_.dependencies(task))
+                if (tasks_.stream_of(before.value) != tasks_.stream_of(task)) awaited_[before()] = true;
         }
-        event_.assign(tasks_.size() + 1, 0);
-        for (const sim::MemoryEvent& event : tasks_.memory) ++event_[event.task() + 1];
-        for (std::size_t i = 1; i < event_.size(); ++i) event_[i] += event_[i - 1];
     }
     ~RankRun() { workers_.clear(); }
     RankRun(const RankRun&) = delete;
@@ -95,12 +89,9 @@ class RankRun {
   private:
     [[nodiscard]] double now() const { return transport_.now() - begin_s_; }
     [[nodiscard]] std::size_t left() const { return tasks_.size() - done_; }
-    [[nodiscard]] bool is_operation(std::uint32_t task) const {
-        return tasks_.communicator_slot[task] != sim::kNoCommunicator;
-    }
-    [[nodiscard]] const sim::WorkCost& cost(std::uint32_t task) const {
-        return run_.costs[tasks_.work[task]()];
-    }
+    [[nodiscard]] bool is_operation(std::uint32_t task) const { return tasks_.is_operation(task); }
+    [[nodiscard]] sim::WorkId work(std::uint32_t task) const { return tasks_.list().work[task]; }
+    [[nodiscard]] const sim::WorkCost& cost(std::uint32_t task) const { return run_.costs[work(task)()]; }
 
     /// The host of an emulated device issues tasks in order, as in sim/engine/engine.hpp; the real one issues
     /// them at once. Either waits for tasks with kHostWaits. True when it got on.
@@ -110,7 +101,7 @@ class RankRun {
             double at = 0;
             if (issued_ > 0) {
                 const std::uint32_t before = issued_ - 1;
-                const bool waits = (tasks_.flags[before] & sim::kHostWaits) != 0;
+                const bool waits = tasks_.host_waits(before);
                 if (waits && !ended_[before]) break;
                 at = issue_s_[before] + (options_.emulate_compute ? cost(before).launch_s : 0);
                 if (waits) at = std::max(at, step_.end_s[before]);
@@ -125,7 +116,7 @@ class RankRun {
     [[nodiscard]] std::optional<double> ready(const Stream& stream, std::uint32_t task) const {
         if (task >= issued_) return std::nullopt;
         double at = std::max(stream.free_s, issue_s_[task]);
-        for (const sim::TaskId before : tasks_.dependencies(sim::TaskId(task))) {
+        for (const sim::TaskId before : tasks_.dependencies(task)) {
             if (!ended_[before()]) return std::nullopt;
             at = std::max(at, step_.end_s[before()]);
         }
@@ -162,7 +153,7 @@ class RankRun {
         } else {
             take_memory(task);
             const sim::WorkCost& c = cost(task);
-            const double added = run_.added_s.empty() ? 0 : run_.added_s[first_task() + task];
+            const double added = run_.added_s.empty() ? 0 : run_.added_s[tasks_.global(task)];
             step_.start_s[task] = *at;
             stream.deadline_s = std::max(*at + c.duration_s, issue_s_[task] + c.issue_to_end_s) + added;
             stream.running = Running::emulated;
@@ -174,11 +165,11 @@ class RankRun {
     void give(std::size_t index) {
         Stream& stream = streams_[index];
         std::vector<std::uint32_t> batch;
-        for (std::size_t i = stream.next; i < stream.tasks.size(); ++i) {
-            const std::uint32_t task = stream.tasks[i];
-            const auto before = tasks_.dependencies(sim::TaskId(task));
+        for (std::size_t i = stream.next; i < stream.tasks->size(); ++i) {
+            const std::uint32_t task = (*stream.tasks)[i];
+            const auto before = tasks_.dependencies(task);
             const bool alone = std::all_of(before.begin(), before.end(), [&](sim::TaskId each) {
-                return ended_[each()] || (tasks_.stream[each()]() == index && each() < task);
+                return ended_[each()] || (tasks_.stream_of(each.value) == index && each() < task);
             });
             if (task >= issued_ || is_operation(task) || !alone) break;
             batch.push_back(task);
@@ -190,34 +181,17 @@ class RankRun {
     }
 
     void post(std::size_t index, std::uint32_t task, double at) {
-        const sim::Rank& rank = run_.program.ranks[rank_()];
         Posting posting;
-        posting.communicator = rank.communicators[tasks_.communicator_slot[task]];
-        posting.work_id = tasks_.work[task].value;
-        posting.work = std::get_if<sim::Collective>(&run_.program.works[posting.work_id]);
-        if (posting.work == nullptr)
-            throw ExperimentError(describe(run_.program, rank_, sim::TaskId(task)) + ": is no collective");
-        posting.sequence = tasks_.sequence[task];
-        posting.sends = sends(posting.communicator, index);
+        posting.communicator = tasks_.communicator_of(task);
+        posting.work_id = work(task).value;
+        posting.work = &tasks_.operation_of(task);
+        posting.sequence = tasks_.list().sequence[task];
+        posting.sends = tasks_.sends(task);
         posting.arrival_s = begin_s_ + (options_.emulate_communication ? at : now());
         posting.issued_end_s =
             begin_s_ + issue_s_[task] + (options_.emulate_communication ? cost(task).issue_to_end_s : 0);
         transport_.post(index, posting);
         streams_[index].running = Running::operation;
-    }
-
-    /// Of a send-recv: the stream tells, else the first member sends to the second.
-    [[nodiscard]] bool sends(sim::CommunicatorId communicator, std::size_t index) const {
-        switch (tasks_.streams[index].kind) {
-            case sim::StreamKind::pp_send:
-            case sim::StreamKind::copy_out:
-                return true;
-            case sim::StreamKind::pp_recv:
-            case sim::StreamKind::copy_in:
-                return false;
-            default:
-                return run_.program.communicators[communicator()].members.front() == rank_;
-        }
     }
 
     /// Ends the stream's running task if it has ended.
@@ -285,29 +259,13 @@ class RankRun {
 
     void give_memory(std::uint32_t task) {
         const std::scoped_lock lock(memory_mutex_);
-        for (std::size_t e = event_[task]; e < event_[task + 1]; ++e) {
-            const sim::MemoryEvent& event = tasks_.memory[e];
-            if (event.bytes < 0) memory_.give(static_cast<std::size_t>(event.kind), -event.bytes);
-        }
+        tasks_.give_memory(task, memory_);
     }
 
     void take_memory(std::uint32_t task) {
         const std::scoped_lock lock(memory_mutex_);
-        for (std::size_t e = event_[task]; e < event_[task + 1]; ++e) {
-            const sim::MemoryEvent& event = tasks_.memory[e];
-            if (!(event.bytes > 0)) continue;
-            try {
-                memory_.take(static_cast<std::size_t>(event.kind), event.bytes);
-            } catch (const std::bad_alloc&) {
-                throw ExperimentError(
-                    fmt::format("not enough memory: {} takes {:.0f} bytes of {} beside the {:.0f} held",
-                                describe(run_.program, rank_, sim::TaskId(task)), event.bytes,
-                                to_string(event.kind), memory_.held()));
-            }
-        }
+        tasks_.take_memory(task, memory_);
     }
-
-    [[nodiscard]] std::uint64_t first_task() const { return run_.program.first_task[rank_()]; }
 
     /// Sleeps until an emulated task ends, a worker is done, or messages are due for a look.
     void wait(std::unique_lock<std::mutex>& lock) {
@@ -332,24 +290,13 @@ class RankRun {
         });
         if (local_work || wake_s_ < kNever) progress_s_ = at;
         if (at - progress_s_ < options_.timeout_s) return;
-        std::string text;
-        for (std::size_t s = 0; s < streams_.size(); ++s) {
-            if (streams_[s].running != Running::operation) continue;
-            const std::uint32_t task = streams_[s].head();
-            const sim::CommunicatorId communicator =
-                run_.program.ranks[rank_()].communicators[tasks_.communicator_slot[task]];
-            text += fmt::format("\n  in flight: {}, of {}", describe(run_.program, rank_, sim::TaskId(task)),
-                                run_.program.communicators[communicator()].name);
+        std::vector<std::uint32_t> in_flight;
+        std::vector<std::uint32_t> waiting;
+        for (const Stream& stream : streams_) {
+            if (stream.head() == kNoTask) continue;
+            (stream.running == Running::operation ? in_flight : waiting).push_back(stream.head());
         }
-        if (text.empty()) {
-            for (const Stream& stream : streams_) {
-                if (stream.head() == kNoTask) continue;
-                text += "\n  waits: " + describe(run_.program, rank_, sim::TaskId(stream.head()));
-            }
-        }
-        throw ExperimentError(
-            fmt::format("nothing ended on rank {} for {:.3g} s; {} of its {} tasks are left:{}", rank_.value,
-                        options_.timeout_s, left(), tasks_.size(), text));
+        throw ExperimentError(tasks_.stuck(options_.timeout_s, left(), in_flight, waiting));
     }
 
     void start_workers() {
@@ -365,7 +312,11 @@ class RankRun {
         {
             const std::scoped_lock one_at_a_time(kernels_);
             step_.start_s[task] = now();
-            local_->run(tasks_.work[task]);
+            if (work(task) == run_.pause) {
+                std::this_thread::sleep_for(std::chrono::duration<double>(cost(task).duration_s));
+            } else {
+                local_->run(work(task));
+            }
             step_.end_s[task] = now();
         }
         give_memory(task);
@@ -373,8 +324,7 @@ class RankRun {
     }
 
     const PlannedRun& run_;
-    const sim::RankProgram& tasks_;
-    sim::RankId rank_;
+    RankTasks tasks_;
     const ExecuteOptions& options_;
     Transport& transport_;
     LocalWork* local_;
@@ -382,11 +332,10 @@ class RankRun {
     double begin_s_;
 
     std::vector<Stream> streams_;
-    std::vector<bool> ended_;         ///< [task]
-    std::vector<bool> awaited_;       ///< [task] by one of another stream
-    std::vector<double> issue_s_;     ///< [task] when the host begins to issue it
-    std::vector<std::size_t> event_;  ///< [task+1] into the program's memory events
-    std::uint32_t issued_ = 0;        ///< tasks before it are issued
+    std::vector<bool> ended_;      ///< [task]
+    std::vector<bool> awaited_;    ///< [task] by one of another stream
+    std::vector<double> issue_s_;  ///< [task] when the host begins to issue it
+    std::uint32_t issued_ = 0;     ///< tasks before it are issued
     std::size_t done_ = 0;
     double wake_s_ = kNever;  ///< the next end of an emulated task
     double progress_s_ = 0;   ///< when something last moved

@@ -86,7 +86,8 @@ TEST_F(ExecutionCommand, RecordsWhatIsComparedAgainToTheSameFigures) {
 TEST_F(ExecutionCommand, RefusesWhatItCannotDo) {
     const std::string config = folder.path("e.yaml");
     const std::vector<std::pair<std::string, std::string>> wrong = {
-        {"validate " + config + " --on cuda", "unknown executor 'cuda'"},
+        {"validate " + config + " --on opencl", "unknown executor 'opencl'"},
+        {"validate " + config + " --on cuda --emulate-compute", "GPUs run their kernels"},
         {"validate " + config + " --on mpi --time-scale 2", "needs --emulate-compute"},
         {"validate " + config + " --on mpi --costs model", "unknown source 'model'"},
         {"validate " + config + " --on mpi --runs x.csv", "not both"},

@@ -32,7 +32,7 @@ TEST_P(RealKernels, TakeThePredictedTimeOnTwoStages) {
     request.options.warm_up = 1;
     request.options.repeat = 5;
     request.rank_command = rank_command();
-    const report::ExecutionComparison comparison = compare(experiment, execute_on_mpi(experiment, request));
+    const report::ExecutionComparison comparison = compare(experiment, execute(experiment, request));
     std::printf("%s: predicted %.4f s, measured %.4f s (%.4f to %.4f), error %+.1f%%\n", GetParam(),
                 comparison.step_time_s.predicted, comparison.step_time_s.measured,
                 comparison.step_time_s.least, comparison.step_time_s.most,

@@ -77,7 +77,7 @@ TEST(EveryScheduleUnderMpi, EndsInTheSimulatedOrderAndInThePredictedTime) {
         if (!experiment) continue;
         all.push_back(prepared(*experiment, options));
         runs.push_back(all.back().benchmarks);
-        runs.push_back({all.back().executed.simulation.lowered.program, all.back().executed.costs, {}});
+        runs.push_back({all.back().executed.simulation.lowered.program, all.back().executed.costs, {}, {}});
     }
     ASSERT_GT(all.size(), 20U);
     profiler::Execution execution = profiler::execute_with_mpi(runs, options, rank_command());

@@ -11,6 +11,7 @@
 #include "profiler/execute/rank_process.hpp"
 #include "sim/engine/engine.hpp"
 #include "sim/metrics/memory.hpp"
+#include "tests/profiler/timeline_rules.hpp"
 #include "tests/sim/random_program.hpp"
 #include "thread_transport.hpp"
 
@@ -48,7 +49,7 @@ Execution execute(const Job& job) {
 
 Job emulated(const sim::Program& program, const sim::WorkCosts& costs, bool communication = true) {
     Job job;
-    job.runs.push_back({program, costs, {}});
+    job.runs.push_back({program, costs, {}, {}});
     job.options.emulate_compute = true;
     job.options.emulate_communication = communication;
     job.options.timeout_s = 20;
@@ -75,32 +76,13 @@ struct Sample {
     sim::WorkCosts costs;
 };
 
-void expect_rules_kept(const sim::Program& program, const sim::WorkCosts& costs,
-                       const sim::Timeline& timeline) {
-    ASSERT_EQ(timeline.end.size(), program.tasks());
-    for (std::size_t r = 0; r < program.ranks.size(); ++r) {
-        const sim::RankProgram& tasks = program.program_of(sim::RankId(r));
-        std::vector<double> free(tasks.streams.size(), 0);
-        for (std::size_t t = 0; t < tasks.size(); ++t) {
-            const std::size_t at = program.first_task[r] + t;
-            const std::string name = describe(program, sim::RankId(r), sim::TaskId(t));
-            EXPECT_GE(timeline.end[at], timeline.start[at] + costs[tasks.work[t]()].duration_s - 1e-9)
-                << name;
-            EXPECT_GE(timeline.start[at], free[tasks.stream[t]()] - 1e-9) << name;
-            free[tasks.stream[t]()] = timeline.end[at];
-            for (const sim::TaskId before : tasks.dependencies(sim::TaskId(t)))
-                EXPECT_GE(timeline.start[at], timeline.end[program.first_task[r] + before()] - 1e-9) << name;
-        }
-    }
-}
-
 TEST(RankRun, KeepsTheRulesAndIsNeverFasterThanTheReplay) {
     for (unsigned seed = 0; seed < 12; ++seed) {
         const Sample sample(seed);
         const sim::Timeline predicted = sim::replay(sample.program(), sample.costs);
         const Execution execution = execute(emulated(sample.program(), sample.costs));
         const sim::Timeline& measured = execution.steps.at(0).at(0).timeline;
-        expect_rules_kept(sample.program(), sample.costs, measured);
+        testing::expect_rules_kept(sample.program(), sample.costs, measured);
         for (std::size_t task = 0; task < predicted.end.size(); ++task) {
             ASSERT_GE(measured.start[task], predicted.start[task] - 1e-7)
                 << "seed " << seed << " task " << task;
@@ -217,7 +199,7 @@ TEST(RankRun, RunsRealKernelsInOrderAndRefusesWhatTheCpuLacks) {
     job.options.emulate_compute = false;
     const Execution execution = execute(job);
     const sim::Timeline& timeline = execution.steps.at(0).at(0).timeline;
-    expect_rules_kept(b.program, b.costs, timeline);
+    testing::expect_rules_kept(b.program, b.costs, timeline);
     for (std::size_t task = 0; task < 4; ++task) EXPECT_GT(timeline.end[task], timeline.start[task]);
 
     std::get<sim::KernelSequence>(job.runs[0].program.works[product()]).kernels[1].precision =
@@ -271,9 +253,9 @@ TEST(Job, RefusesFoldedProgramsAndDifferentNumbersOfRanks) {
     one.task(one.rank({StreamKind::compute}), 0, one.kernel(takes(1)));
     ProgramBuilder two;
     for (int i = 0; i < 2; ++i) two.task(two.rank({StreamKind::compute}), 0, two.kernel(takes(1)));
-    std::vector<PlannedRun> runs{{one.build(), one.costs, {}}};
+    std::vector<PlannedRun> runs{{one.build(), one.costs, {}, {}}};
     EXPECT_EQ(ranks_of(runs), 1);
-    runs.push_back({two.build(), two.costs, {}});
+    runs.push_back({two.build(), two.costs, {}, {}});
     EXPECT_THROW(static_cast<void>(ranks_of(runs)), ExperimentError);
     runs.pop_back();
     runs.front().program.ranks.front().multiplicity = 2;
@@ -281,7 +263,8 @@ TEST(Job, RefusesFoldedProgramsAndDifferentNumbersOfRanks) {
 }
 
 TEST(RankMemory, GivesBackBlocksOfThatSizeOrTheMostRecentInPart) {
-    RankMemory memory(true);
+    HostPages pages(true);
+    RankMemory memory(pages);
     memory.take(0, 10'000);
     memory.take(0, 20'000);
     memory.take(1, 5'000);
@@ -299,7 +282,8 @@ TEST(RankMemory, GivesBackBlocksOfThatSizeOrTheMostRecentInPart) {
 }
 
 TEST(RankMemory, ReservesMoreThanTheMachineHasButNotMoreThanAddresses) {
-    RankMemory memory(false);
+    HostPages pages(false);
+    RankMemory memory(pages);
     memory.take(0, 1e12);
     EXPECT_EQ(memory.held(), 1e12);
     EXPECT_THROW(memory.take(0, 1e18), std::bad_alloc);

@@ -176,7 +176,7 @@ TEST(Collectives, AnAlgorithmThatTheGroupCannotDoIsAMistakeAtItsKey) {
 TEST(Collectives, AnExecutionOfRealMessagesRefusesThem) {
     const Experiment e = parsed(two_nodes("{all-reduce: ring}"));
     try {
-        execute_on_mpi(e, {});
+        execute(e, {});
         FAIL();
     } catch (const InputError& error) {
         EXPECT_EQ(error.key, "collectives");

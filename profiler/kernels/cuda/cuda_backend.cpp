@@ -10,28 +10,6 @@
 
 namespace orrery::profiler::cuda {
 
-constexpr std::size_t kWorkspace = std::size_t{64} << 20;  // Hopper's products want 32 MiB
-
-Context::Context(int device) {
-    ORRERY_CUDA(cudaSetDevice(device));
-    ORRERY_CUDA(cudaGetDeviceProperties(&properties, device));
-    ORRERY_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    ORRERY_CUDA(cublasLtCreate(&blas_lt));
-    ORRERY_CUDA(cublasCreate(&blas));
-    workspace = DeviceBuffer(kWorkspace);
-    one = DeviceBuffer(sizeof(float));
-    const float value = 1;
-    ORRERY_CUDA(cudaMemcpy(one.data(), &value, sizeof value, cudaMemcpyHostToDevice));
-    ORRERY_CUDA(cublasSetStream(blas, stream));
-    ORRERY_CUDA(cublasSetWorkspace(blas, workspace.data(), workspace.bytes()));
-}
-
-Context::~Context() {
-    if (blas != nullptr) (void)cublasDestroy(blas);
-    if (blas_lt != nullptr) (void)cublasLtDestroy(blas_lt);
-    if (stream != nullptr) (void)cudaStreamDestroy(stream);
-}
-
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -115,7 +93,6 @@ class DeviceKernel final : public TimedKernel {
                  Context& context)
         : launchable_(std::move(launchable)), context_(context) {
         const std::vector<Operand> operands = launchable_->operands();
-        if (operands.empty()) throw ExperimentError("no GPU kernel for " + describe(kernel_case));
         for (int set = 0; set < sets; ++set) {
             std::vector<void*> pointers;
             for (const Operand& operand : operands) {
@@ -307,7 +284,7 @@ class CudaBackend final : public Backend {
             return std::make_unique<LaunchKernel>(c, context_);
         }
         if (system_operation(c.operation)) return std::make_unique<CopyKernel>(c, context_);
-        return std::make_unique<DeviceKernel>(plan(c), c, sets, context_);
+        return std::make_unique<DeviceKernel>(make_launchable(c, context_), c, sets, context_);
     }
 
     double time(PreparedKernel& kernel, int runs, int first_set) override {
@@ -348,21 +325,6 @@ class CudaBackend final : public Backend {
         char text[32] = {};
         ORRERY_CUDA(cudaDeviceGetPCIBusId(text, sizeof text, device));
         return text;
-    }
-
-    std::unique_ptr<Launchable> plan(const KernelCase& c) {
-        switch (c.operation) {
-            case Operation::gemm:
-                return make_gemm(c.kernel, context_);
-            case Operation::grouped_gemm:
-                return make_grouped_gemm(c.kernel, context_);
-            case Operation::attention: {
-                auto fused = make_cudnn_attention(c.kernel, context_);
-                return fused ? std::move(fused) : make_unfused_attention(c.kernel, context_);
-            }
-            default:
-                return make_pass(c, context_);
-        }
     }
 
     Context context_;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <utility>
 
 #include "profiler/kernels/cuda/check.hpp"
@@ -13,8 +14,16 @@ namespace orrery::profiler::cuda {
 class DeviceBuffer {
   public:
     DeviceBuffer() = default;
+    /// Throws ExperimentError.
     explicit DeviceBuffer(std::size_t bytes) : bytes_(bytes) {
-        if (bytes > 0) ORRERY_CUDA(cudaMalloc(&data_, bytes));
+        if (bytes == 0) return;
+        const cudaError_t status = cudaMalloc(&data_, bytes);
+        if (status == cudaErrorMemoryAllocation) {
+            (void)cudaGetLastError();
+            throw ExperimentError("not enough memory on the GPU for " + std::to_string(bytes) +
+                                  " bytes more");
+        }
+        check(status, "cudaMalloc");
     }
     ~DeviceBuffer() { (void)cudaFree(data_); }
     DeviceBuffer(DeviceBuffer&& other) noexcept

@@ -17,20 +17,29 @@
 
 namespace orrery::profiler::cuda {
 
-/// What all launches of one GPU share.
+/// What all launches on one stream of a GPU share.
 class Context {
   public:
+    /// A stream of its own, on all of the GPU.
     explicit Context(int device);
+    /// The stream is the caller's, and outlives it; it has so many multiprocessors to itself (0: all).
+    Context(int device, cudaStream_t given, int share);
     ~Context();
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
 
     cudaStream_t stream = nullptr;
+    int multiprocessors = 0;  ///< of the stream's share; 0: all
     cublasHandle_t blas = nullptr;
     cublasLtHandle_t blas_lt = nullptr;
     DeviceBuffer workspace;  ///< of the products
     DeviceBuffer one;        ///< a float 1: the scale of fp8 operands
     cudaDeviceProp properties{};
+
+  private:
+    void prepare(int device);
+
+    bool owns_stream_ = false;
 };
 
 class Launchable {
@@ -56,6 +65,10 @@ std::unique_ptr<Launchable> make_unfused_attention(const Kernel& kernel, Context
 /// cuDNN's fused attention; nothing where this build has no cuDNN or cuDNN has no plan for it.
 std::unique_ptr<Launchable> make_cudnn_attention(const Kernel& kernel, Context& context);
 std::unique_ptr<Launchable> make_pass(const KernelCase& kernel_case, Context& context);
+
+/// Of any family: the one that the profiler measures for the case. Throws ExperimentError where there is
+/// none.
+std::unique_ptr<Launchable> make_launchable(const KernelCase& kernel_case, Context& context);
 
 /// "cuDNN 9.19.0", or "no cuDNN".
 std::string cudnn_version();

@@ -5,11 +5,10 @@
 #include "profiler/kernels/cuda/plugin.hpp"
 
 #ifdef ORRERY_HAVE_NCCL
-#include <nccl.h>
-
 #include <algorithm>
 #include <string>
 
+#include "profiler/kernels/cuda/check_nccl.hpp"
 #include "profiler/kernels/cuda/device_memory.hpp"
 #include "profiler/kernels/cuda/passes.hpp"
 #endif
@@ -20,13 +19,6 @@ namespace orrery::profiler::cuda {
 namespace {
 
 using sim::CollectiveKind;
-
-void check_nccl(ncclResult_t status, const char* call) {
-    if (status == ncclSuccess) return;
-    throw ExperimentError(std::string(call) + ": " + ncclGetErrorString(status) + ": " +
-                          ncclGetLastError(nullptr));
-}
-#define ORRERY_NCCL(call) check_nccl((call), #call)
 
 /// One GPU that this process drives.
 struct Gpu {

@@ -66,6 +66,10 @@ class Gemm final : public Launchable {
         ORRERY_CUDA(cublasLtMatmulDescCreate(matmul_.address(), compute_type(kernel.precision), CUDA_R_32F));
         set(CUBLASLT_MATMUL_DESC_TRANSA, storage.a_operation);
         set(CUBLASLT_MATMUL_DESC_TRANSB, storage.b_operation);
+        if (context.multiprocessors > 0) {
+            const std::int32_t share = context.multiprocessors;
+            set(CUBLASLT_MATMUL_DESC_SM_COUNT_TARGET, share);
+        }
         if (kernel.precision == Precision::fp8) {
             const void* scale = context.one.data();
             set(CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, scale);
