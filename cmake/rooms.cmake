@@ -61,3 +61,7 @@ foreach(module orrery_simgrid orrery_cuda orrery_mpi)
     add_dependencies(orrery ${module})
   endif()
 endforeach()
+
+if(NOT ORRERY_PYTHON_WHY)
+  orrery_python_module()
+endif()
