@@ -20,7 +20,6 @@ namespace orrery::study {
 namespace {
 
 using sim::Collective;
-using sim::CollectiveKind;
 using sim::Program;
 using topologies::Cluster;
 
