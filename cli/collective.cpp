@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/byte_count.hpp"
 #include "cli/collective.hpp"
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
@@ -15,12 +16,14 @@
 #include "sim/cost/collective_cost.hpp"
 #include "sim/engine/messages/bare_collective.hpp"
 #include "topologies/cluster.hpp"
+#include "topologies/zoo_clusters.hpp"
 
 namespace orrery::cli {
 namespace {
 
 struct Options {
     CollectiveRequest request;
+    std::string size;  ///< as it was written
     bool json = false;
 };
 
@@ -32,24 +35,31 @@ std::vector<std::uint32_t> devices_of(int ranks, int per_node, int gpus) {
     return devices;
 }
 
+/// A whole cluster of the zoo, of which the ranks take the first nodes; or as many nodes as they need.
 topologies::Cluster cluster_of(const CollectiveRequest& options, int& per_node) {
-    const topologies::Node node = topologies::load_node(options.cluster);
+    const topologies::Cluster whole = topologies::find_cluster(options.cluster);
+    const topologies::Node& node = whole.node;
     per_node = options.ranks_per_node > 0 ? options.ranks_per_node : node.gpus;
     if (per_node > node.gpus)
         throw InputError({}, "--ranks-per-node", fmt::format("{} has {} GPUs", node.name, node.gpus));
-    return topologies::make_cluster(options.cluster, (options.ranks + per_node - 1) / per_node);
+    const int nodes = (options.ranks + per_node - 1) / per_node;
+    if (!topologies::names_a_cluster(options.cluster))
+        return topologies::find_cluster(options.cluster, nodes);
+    if (nodes > whole.nodes)
+        throw InputError({}, "--ranks",
+                         fmt::format("{} has {} nodes: at most {} ranks of {} a node", options.cluster,
+                                     whole.nodes, std::int64_t{whole.nodes} * per_node, per_node));
+    return whole;
 }
 
 const char* shown(const std::string& name) {
     return name.empty() ? "none" : name.c_str();
 }
 
-void print(const CollectiveRequest& options, const topologies::Cluster& cluster,
-           const sim::GroupPlacement& group, const std::string& calibration, const sim::BareResult& result,
-           double bus) {
+void print(const CollectiveRequest& options, const sim::GroupPlacement& group, const std::string& calibration,
+           const sim::BareResult& result, double bus) {
     fmt::print("{} of {} bytes over {} ranks on {} ({} node{}, {} a node)\n", options.kind, options.bytes,
-               options.ranks, cluster.node.name, group.nodes, group.nodes == 1 ? "" : "s",
-               group.most_per_node);
+               options.ranks, options.cluster, group.nodes, group.nodes == 1 ? "" : "s", group.most_per_node);
     fmt::print("  time           {:>14.3f} us\n", result.cost.time_s * 1e6);
     fmt::print("  bus bandwidth  {:>14.2f} GB/s\n", bus * 1e-9);
     fmt::print("  algorithm      {:>14}\n", shown(result.cost.algorithm));
@@ -107,7 +117,8 @@ Answer answer(const CollectiveRequest& options) {
     return answer;
 }
 
-int collective(const Options& options) {
+int collective(Options options) {
+    options.request.bytes = byte_count(options.size, "--bytes");
     if (options.json) {
         print_json(collective_json(options.request));
         return kDone;
@@ -115,7 +126,7 @@ int collective(const Options& options) {
     const Answer found = answer(options.request);
     const auto group =
         sim::place_group(found.bare.devices, found.cluster, options.request.choice.sharing_groups);
-    print(options.request, found.cluster, group, found.calibration, found.result, found.bus_bandwidth);
+    print(options.request, group, found.calibration, found.result, found.bus_bandwidth);
     return kDone;
 }
 
@@ -151,17 +162,16 @@ Command add_collective(CLI::App& app) {
         ->required();
     command
         ->add_option(
-            "--bytes", options->request.bytes,
-            "Size of the full buffer (64MiB also works): an all-gather's output, what one rank of an "
+            "--bytes", options->size,
+            "Size of the full buffer (1048576, 64MiB, 1GB): an all-gather's output, what one rank of an "
             "all-to-all sends in all")
-        ->required()
-        ->transform(CLI::AsSizeValue(false));
+        ->required();
     command->add_option("--ranks", options->request.ranks, "How many GPUs take part")
         ->required()
         ->check(CLI::Range(1, 1 << 20));
     command
         ->add_option("--cluster", options->request.cluster,
-                     "Kind of node: a name in topologies/zoo, or a file")
+                     "Kind of node, or a whole cluster: a name of orrery list clusters, or a file")
         ->required()
         ->type_name("NAME");
     command

@@ -228,6 +228,8 @@ report::LiveRun LiveSession::run(const LiveSettings& settings) const {
     run.result = outcome.result;
     run.gantt =
         report::make_gantt(outcome.simulation.lowered.program, outcome.simulation.timeline, kMostBoxes);
+    run.memory = report::memory_over_time(outcome.simulation.lowered.program, outcome.simulation.timeline,
+                                          outcome.result.memory.capacity_bytes);
     run.command = command(changes);
     run.derived =
         fmt::format("dp {}, {} micro-batches", plan.parallel.dp, plan.training.micro_batches(plan.parallel));

@@ -20,8 +20,9 @@ using JoinKey = std::tuple<Category, sim::Phase, int, int, int, int>;
 
 class GanttMaker {
   public:
-    GanttMaker(const sim::Program& program, const sim::Timeline& timeline, Detail detail)
-        : program_(program), timeline_(timeline), detail_(detail) {}
+    GanttMaker(const sim::Program& program, const sim::Timeline& timeline, Detail detail,
+               std::span<const Category> categories)
+        : program_(program), timeline_(timeline), detail_(detail), categories_(categories) {}
 
     Gantt make(const std::vector<sim::RankId>& ranks) {
         for (const sim::RankId rank : ranks) add_rank(rank);
@@ -59,7 +60,8 @@ class GanttMaker {
         const double end = timeline_.end[global];
         if (!(end > start)) return;
         const sim::TaskLabel& label = tasks.label[task()];
-        const Category category = category_of(program_, tasks, task);
+        const Category category =
+            categories_.empty() ? category_of(program_, tasks, task) : categories_[global];
         const int layer = detail_ == Detail::pass ? -1 : label.layer;
         const JoinKey key{category, label.phase, label.micro_batch, label.chunk, label.slice, layer};
         if (detail_ != Detail::task && !row.boxes.empty() && last == key &&
@@ -96,6 +98,7 @@ class GanttMaker {
     const sim::Program& program_;
     const sim::Timeline& timeline_;
     Detail detail_;
+    std::span<const Category> categories_;
     Gantt gantt_;
     std::map<ClassKey, std::uint32_t> classes_;
 };
@@ -125,7 +128,8 @@ std::size_t Gantt::boxes() const {
     return count;
 }
 
-Gantt make_gantt(const sim::Program& program, const sim::Timeline& timeline, std::size_t most_boxes) {
+Gantt make_gantt(const sim::Program& program, const sim::Timeline& timeline, std::size_t most_boxes,
+                 std::span<const Category> categories) {
     const std::vector<sim::RankId> ranks = one_rank_per_pipeline_device(program);
     std::uint64_t tasks = 0;
     for (const sim::RankId rank : ranks) tasks += program.program_of(rank).size();
@@ -134,10 +138,10 @@ Gantt make_gantt(const sim::Program& program, const sim::Timeline& timeline, std
     constexpr std::uint64_t kJoinedAtMost = 64;
     Detail detail = tasks <= most_boxes ? Detail::task : Detail::layer;
     if (tasks > kJoinedAtMost * most_boxes) detail = Detail::pass;
-    Gantt gantt = GanttMaker(program, timeline, detail).make(ranks);
+    Gantt gantt = GanttMaker(program, timeline, detail, categories).make(ranks);
     if (detail == Detail::layer && gantt.boxes() > most_boxes) {
         detail = Detail::pass;
-        gantt = GanttMaker(program, timeline, detail).make(ranks);
+        gantt = GanttMaker(program, timeline, detail, categories).make(ranks);
     }
     if (!timeline.end.empty()) gantt.makespan_s = *std::max_element(timeline.end.begin(), timeline.end.end());
     gantt.axis_s = gantt.makespan_s;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -55,7 +56,8 @@ struct Gantt {
 
 inline constexpr std::size_t kMostGanttBoxes = 300'000;
 
+/// `categories`: of every global task, where the picture shows something else than category_of; else empty.
 Gantt make_gantt(const sim::Program& program, const sim::Timeline& timeline,
-                 std::size_t most_boxes = kMostGanttBoxes);
+                 std::size_t most_boxes = kMostGanttBoxes, std::span<const Category> categories = {});
 
 }  // namespace orrery::report

@@ -27,6 +27,17 @@ void add(Json& json, const Breakdown& breakdown) {
     json["host_s"] = breakdown.host_s;
 }
 
+Json to_json(const KernelUse& use) {
+    Json json;
+    json["family"] = use.family;
+    json["phase"] = sim::to_string(use.phase);
+    json["kernels"] = use.kernels;
+    json["time_s"] = use.seconds;
+    json["flops"] = use.flops;
+    json["bytes"] = use.bytes;
+    return json;
+}
+
 Json to_json(const Memory& memory) {
     Json json;
     json["peak_bytes"] = memory.peak_bytes;
@@ -187,6 +198,8 @@ Json to_json(const Result& result) {
     json["bubble_overhead"] = result.bubble_overhead;
     json["breakdown"] = Json::object();
     add(json["breakdown"], result.breakdown);
+    json["kernels"] = Json::array();
+    for (const KernelUse& use : result.kernels) json["kernels"].push_back(to_json(use));
     json["memory"] = to_json(result.memory);
     json["per_stage"] = Json::array();
     for (const StageResult& stage : result.per_stage) json["per_stage"].push_back(to_json(stage));

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/metrics/kernel_use.hpp"
 #include "sim/metrics/metrics.hpp"
 #include "sim/program.hpp"
 
@@ -28,6 +29,9 @@ double total_bytes(const BytesByKind& bytes);
 /// step.
 using sim::Breakdown;
 using sim::ExposedCommunication;
+
+/// Kernels of one family in one phase (sim/metrics/kernel_use.hpp).
+using sim::KernelUse;
 
 struct Memory {
     double peak_bytes = 0;        ///< of the fullest rank
@@ -138,6 +142,8 @@ struct Result {
     double bubble_ratio_span = 0;
     double bubble_overhead = 0;
     Breakdown breakdown;  ///< of the busiest rank
+    std::vector<KernelUse>
+        kernels;  ///< of the busiest rank; their seconds are its compute and optimizer time
     Memory memory;
     std::vector<StageResult> per_stage;
     std::optional<ExpertResult> moe;

@@ -77,6 +77,16 @@ std::string_view to_string(Category category) {
             return "expert parallel";
         case Category::copy:
             return "copy";
+        case Category::much_shorter:
+            return "20% shorter or more";
+        case Category::shorter:
+            return "5 to 20% shorter";
+        case Category::as_predicted:
+            return "as predicted";
+        case Category::longer:
+            return "5 to 20% longer";
+        case Category::much_longer:
+            return "20% longer or more";
         case Category::kCount:
             break;
     }

@@ -12,7 +12,8 @@
 
 namespace orrery::report {
 
-/// Colours of the Gantt chart. Compute by phase, communication by dimension (the kind of stream).
+/// Colours of the Gantt chart. Compute by phase, communication by dimension (the kind of stream); in the
+/// picture of a difference (report/gantt_difference.hpp) how long the task lasted beside its prediction.
 enum class Category : std::uint8_t {
     forward,
     backward,
@@ -26,6 +27,11 @@ enum class Category : std::uint8_t {
     cp,
     ep,
     copy,
+    much_shorter,
+    shorter,
+    as_predicted,
+    longer,
+    much_longer,
     kCount,
 };
 

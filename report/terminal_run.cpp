@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "report/kernel_words.hpp"
 #include "report/terminal.hpp"
 #include "report/text_width.hpp"
 #include "report/units.hpp"
@@ -59,6 +60,34 @@ std::string where_the_time_goes(const Result& result, std::size_t width) {
     add("optimizer", parts.optimizer_s);
     add("waiting for the host", parts.host_s);
     return table.empty() ? "" : "\n" + table.render(width);
+}
+
+/// The families that take a hundredth of the kernels' time or more, and the others together.
+std::string kernels(const Result& result, std::size_t width) {
+    double whole = 0;
+    for (const KernelUse& use : result.kernels) whole += use.seconds;
+    if (whole <= 0) return "";
+    Table table({{"kernels of the busiest rank", Align::left},
+                 {"", Align::left},
+                 {"number", Align::right, false, 2},
+                 {"time", Align::right},
+                 {"share", Align::right},
+                 {"reached", Align::right, false, 1}});
+    KernelUse others;
+    for (const KernelUse& use : result.kernels) {
+        if (use.seconds < whole / 100) {
+            others.kernels += use.kernels;
+            others.seconds += use.seconds;
+            continue;
+        }
+        table.add_row({family_in_words(use), std::string(sim::to_string(use.phase)),
+                       grouped(static_cast<std::int64_t>(use.kernels)), duration(use.seconds),
+                       percent(use.seconds / whole), reached(use)});
+    }
+    if (others.kernels > 0)
+        table.add_row({"others", "", grouped(static_cast<std::int64_t>(others.kernels)),
+                       duration(others.seconds), percent(others.seconds / whole), ""});
+    return "\n" + table.render(width);
 }
 
 std::string memory_by_kind(const Result& result, std::size_t width) {
@@ -172,9 +201,9 @@ std::string run_summary(const Result& result, std::size_t width) {
     for (const auto& [name, value] : result.plan)
         plan += fmt::format("{}{} {}", plan.empty() ? "" : ", ", name, value);
     if (!plan.empty()) text += paragraph(plan, width);
-    text += "\n" + headline(result, width) + where_the_time_goes(result, width) + experts(result, width) +
-            memory_by_kind(result, width) + stage_table(result, width) + network(result, width) +
-            goodput(result, width) + notes(result, width);
+    text += "\n" + headline(result, width) + where_the_time_goes(result, width) + kernels(result, width) +
+            experts(result, width) + memory_by_kind(result, width) + stage_table(result, width) +
+            network(result, width) + goodput(result, width) + notes(result, width);
     text +=
         fmt::format("\n  simulated {} tasks", grouped(static_cast<std::int64_t>(result.simulation.tasks)));
     if (result.simulation.wall_s) text += " in " + duration(*result.simulation.wall_s);

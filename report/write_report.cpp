@@ -12,7 +12,8 @@ namespace orrery::report {
 void write_report(const std::filesystem::path& dir, const Result& result, const sim::Program& program,
                   const sim::Timeline& timeline) {
     const std::string json = to_text(to_json(result));
-    const std::string html = run_page(result, make_gantt(program, timeline));
+    const std::string html = run_page(result, make_gantt(program, timeline),
+                                      memory_over_time(program, timeline, result.memory.capacity_bytes));
     const std::string trace = trace_json_gz(program, timeline);
     write_file_atomically(dir / "trace.json.gz", trace);
     write_file_atomically(dir / "report.html", html);

@@ -173,6 +173,8 @@ void apply_override(yaml::Node& document, const std::string& key_and_value) {
     const Location where{name};
     const std::size_t equals = key_and_value.find('=');
     if (equals == std::string::npos) throw InputError(where, "", "expected KEY=VALUE, as parallel.tp=4");
+    if (std::string_view(key_and_value).substr(0, equals) == "base")
+        throw InputError(where, "base", "settings are laid over what a base gives; expected it in the file");
     yaml::Node value = yaml::parse(std::string_view(key_and_value).substr(equals + 1), name);
     forget_lines(value);
     yaml::Node& node = node_at(document, std::string_view(key_and_value).substr(0, equals), value, where);

@@ -300,8 +300,9 @@ schema::Table<ExperimentFile> make_experiment_table() {
                  "Another experiment that this one changes: a path beside this file, or a name in configs."),
          Field::custom("vary", schema::shape_from_json(R"({"type": ["object", "array"]})"),
                        [](F&, const yaml::Node& node, const schema::FieldInfo&, const schema::Scope&) {
-                           throw InputError(node.where(), "vary",
-                                            "describes several experiments: expected `orrery compare`");
+                           throw InputError(
+                               node.where(), "vary",
+                               "describes several experiments: expected `orrery sweep`, or `orrery compare`");
                        })
              .describe("What differs between several experiments (orrery compare): keys and lists of their "
                        "values, or a list of maps of keys."),

@@ -7,6 +7,8 @@
 
 #include "schedules/schedule.hpp"
 #include "sim/cost/gemm_cost.hpp"
+#include "sim/cost/kernel_cost.hpp"
+#include "sim/metrics/kernel_use.hpp"
 #include "sim/metrics/memory.hpp"
 #include "sim/metrics/metrics.hpp"
 #include "study/collective_choice.hpp"
@@ -179,6 +181,16 @@ void add_times(report::Result& result, const sim::Metrics& metrics) {
     result.breakdown = metrics.breakdown;
 }
 
+void add_kernels(report::Result& result, const Experiment& e, const Simulation& s, sim::RankId busiest) {
+    if (s.lowered.program.ranks.empty()) return;
+    const auto calibration = shared_calibration(e.calibration);
+    const auto price = [&](const Kernel& kernel) {
+        return sim::kernel_time(kernel, *calibration, e.cluster.node.gpu);
+    };
+    result.kernels =
+        sim::measure_kernels(s.lowered.program, s.timeline, s.prices.costs, busiest, price, s.window());
+}
+
 double peak_flops(const Experiment& e) {
     return sim::gemm_device(e.cluster.node.gpu, e.plan.training.precision).peak_flops;
 }
@@ -267,6 +279,7 @@ report::Result summarize(const Experiment& experiment, const Simulation& simulat
         sim::measure(program, simulation.timeline, simulation.prices.costs, simulation.window());
     const sim::ClusterMemory memory = sim::measure_memory(program, simulation.timeline);
     add_times(result, metrics);
+    add_kernels(result, experiment, simulation, metrics.busiest);
     add_rates(result, experiment, simulation);
     add_memory(result, experiment, simulation, memory);
     add_stages(result, simulation, metrics, memory);

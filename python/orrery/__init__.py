@@ -328,7 +328,7 @@ def collective(
     return json.loads(
         _orrery.collective(
             kind=kind,
-            bytes=_within("bytes", bytes, 0, 2**63 - 1),
+            bytes=_within("bytes", bytes, 1, 2**63 - 1),
             ranks=_within("ranks", ranks, 1, 1 << 20),
             cluster=os.fspath(cluster),
             ranks_per_node=_within("ranks_per_node", ranks_per_node, 0, 1024),

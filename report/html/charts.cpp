@@ -138,6 +138,16 @@ std::string colour_of(Category category) {
             return "ep";
         case Category::copy:
             return "copy";
+        case Category::much_shorter:
+            return "much-shorter";
+        case Category::shorter:
+            return "shorter";
+        case Category::as_predicted:
+            return "as-predicted";
+        case Category::longer:
+            return "longer";
+        case Category::much_longer:
+            return "much-longer";
         case Category::kCount:
             break;
     }

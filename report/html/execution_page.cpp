@@ -6,6 +6,7 @@
 #include "core/atomic_file.hpp"
 #include "report/execution.hpp"
 #include "report/gantt.hpp"
+#include "report/gantt_difference.hpp"
 #include "report/html/page.hpp"
 #include "report/json.hpp"
 #include "report/trace.hpp"
@@ -95,12 +96,18 @@ std::string execution_page(const ExecutionComparison& c, const sim::Program& pro
     page.html(tiles_html(headline(c)));
     page.html(named_texts_html(
         {{"compute", c.compute}, {"communication", c.communication}, {"predicted with", c.costs}}));
-    Gantt above = make_gantt(program, predicted, kMostGanttBoxes / 2);
-    Gantt below = make_gantt(program, measured, kMostGanttBoxes / 2);
-    above.axis_s = below.axis_s = std::max(above.makespan_s, below.makespan_s);
+    Gantt above = make_gantt(program, predicted, kMostGanttBoxes / 3);
+    Gantt below = make_gantt(program, measured, kMostGanttBoxes / 3);
+    Gantt apart = difference_gantt(program, predicted, measured, kMostGanttBoxes / 3);
+    above.axis_s = below.axis_s = apart.axis_s = std::max(above.makespan_s, below.makespan_s);
     page.heading("Both timelines");
-    page.figure("predicted", "Predicted. Numbers are micro-batches; both pictures have one axis.", above);
+    page.figure("predicted", "Predicted. Numbers are micro-batches; the pictures have one axis.", above);
     page.figure("measured", "Measured, the repetition with the median step time. " + parting_text(c), below);
+    page.figure(
+        "difference",
+        "The measured timeline again, each task coloured by how long it lasted beside its prediction; "
+        "what is off by less than a thousandth of the step counts as predicted.",
+        apart);
     page.heading("By kind of work");
     page.html(groups_html(c.by_kind));
     page.heading("Compute by phase");

@@ -59,13 +59,13 @@ std::string form_html(const std::vector<LiveControl>& controls, const LiveRun& r
 
 std::string live_page(const std::vector<LiveControl>& controls, const LiveRun& run, const std::string& error,
                       Drawing drawing) {
-    Page page = run_content(run.result, run.gantt, drawing);
+    Page page = run_content(run.result, run.gantt, run.memory, drawing);
     page.make_live(form_html(controls, run, error));
     return page.str();
 }
 
 Json live_json(const LiveRun& run) {
-    const Page page = run_content(run.result, run.gantt, default_drawing());
+    const Page page = run_content(run.result, run.gantt, run.memory, default_drawing());
     return {{"html", page.body()},        {"data", page.json()},    {"subtitle", page.subtitle()},
             {"status", status_text(run)}, {"command", run.command}, {"complaint", run.complaint},
             {"wall_ms", run.wall_s * 1e3}};

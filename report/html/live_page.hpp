@@ -26,6 +26,7 @@ struct LiveControl {
 struct LiveRun {
     Result result;
     Gantt gantt;
+    MemoryOverTime memory;
     std::string command;    ///< that gives the same result
     std::string derived;    ///< "dp 8, 64 micro-batches"
     std::string complaint;  ///< that it does not fit, and what helps; or empty

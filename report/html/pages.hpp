@@ -9,6 +9,7 @@
 
 #include "report/gantt.hpp"
 #include "report/html/page.hpp"
+#include "report/memory_over_time.hpp"
 #include "report/result.hpp"
 #include "report/study_report.hpp"
 #include "report/validation.hpp"
@@ -23,8 +24,10 @@ struct ComparedRun {
 };
 
 /// The page of one run, to be added to.
-Page run_content(const Result& result, const Gantt& gantt, Drawing drawing = default_drawing());
-std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing = default_drawing());
+Page run_content(const Result& result, const Gantt& gantt, const MemoryOverTime& memory,
+                 Drawing drawing = default_drawing());
+std::string run_page(const Result& result, const Gantt& gantt, const MemoryOverTime& memory,
+                     Drawing drawing = default_drawing());
 std::string comparison_page(std::span<const ComparedRun> runs, Drawing drawing = default_drawing());
 std::string validation_page(const Validation& validation, Drawing drawing = default_drawing());
 std::string study_page(const StudyReport& study, Drawing drawing = default_drawing());

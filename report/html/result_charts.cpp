@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "report/html/memory_colours.hpp"
+
 namespace orrery::report {
 namespace {
 
@@ -37,12 +39,9 @@ BarChart time_chart(const std::vector<std::string>& labels, std::span<const Brea
 
 BarChart memory_chart(const std::vector<std::string>& labels, std::span<const BytesByKind> memories,
                       double capacity_bytes) {
-    static constexpr const char* kColours[] = {"s0", "s1", "s2", "s3", "s4", "s5"};
     BarChart chart{Unit::bytes, labels, {}, std::nullopt, ""};
     for (std::size_t kind = 0; kind < BytesByKind{}.size(); ++kind) {
-        std::string name(sim::to_string(static_cast<sim::MemoryKind>(kind)));
-        std::replace(name.begin(), name.end(), '_', ' ');
-        Series series{name, kColours[kind % std::size(kColours)], {}};
+        Series series{memory_kind_name(kind), memory_kind_colour(kind), {}};
         for (const BytesByKind& bytes : memories) series.values.push_back(bytes[kind]);
         add_if_used(chart, std::move(series));
     }

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
 #include "report/html/link_heat_map.hpp"
+#include "report/html/memory_picture.hpp"
 #include "report/html/pages.hpp"
 #include "report/html/result_charts.hpp"
 #include "report/html/svg.hpp"
+#include "report/kernel_words.hpp"
 #include "report/units.hpp"
 
 namespace orrery::report {
@@ -30,6 +32,22 @@ std::vector<Tile> headline(const Result& result) {
     };
 }
 
+void kernels_table(Page& page, const Result& result) {
+    double whole = 0;
+    for (const KernelUse& use : result.kernels) whole += use.seconds;
+    if (whole <= 0) return;
+    std::vector<std::vector<Cell>> rows;
+    for (const KernelUse& use : result.kernels)
+        rows.push_back({{family_in_words(use), "", ""},
+                        {std::string(sim::to_string(use.phase)), "", ""},
+                        {grouped(static_cast<std::int64_t>(use.kernels)), std::to_string(use.kernels), ""},
+                        {duration(use.seconds), fmt::format("{}", use.seconds), ""},
+                        {percent(use.seconds / whole), fmt::format("{}", use.seconds / whole), ""},
+                        {reached(use), "", ""}});
+    page.html(table_html({"kernels of the busiest rank", "phase", "number", "time", "share", "reached"},
+                         {false, false, true, true, true, true}, rows));
+}
+
 void time_section(Page& page, const Result& result) {
     std::vector<std::string> labels;
     std::vector<Breakdown> breakdowns;
@@ -46,9 +64,10 @@ void time_section(Page& page, const Result& result) {
                 "Seconds of one step on the compute stream of each pipeline stage; communication only as far "
                 "as it held up compute.",
                 time_chart(labels, breakdowns));
+    kernels_table(page, result);
 }
 
-void memory_section(Page& page, const Result& result) {
+void memory_section(Page& page, const Result& result, const MemoryOverTime& over_time) {
     std::vector<std::string> labels;
     std::vector<BytesByKind> memories;
     for (const StageResult& stage : result.per_stage) {
@@ -62,6 +81,11 @@ void memory_section(Page& page, const Result& result) {
     page.heading("Memory");
     page.figure("memory", "What is alive on a GPU of each stage at its peak, by kind, against its capacity.",
                 memory_chart(labels, memories, result.memory.capacity_bytes));
+    if (over_time.ranks.empty()) return;
+    page.html(
+        "<figure id=\"memory-over-time\"><figcaption>What a GPU of each stage holds over the step, by "
+        "kind. " +
+        escaped(over_time.note) + "</figcaption>" + memory_picture(over_time) + "</figure>");
 }
 
 std::string named_share(const std::vector<double>& shares, double imbalance, double worst) {
@@ -137,7 +161,7 @@ std::string simulated(const SimulationInfo& simulation) {
 
 }  // namespace
 
-Page run_content(const Result& result, const Gantt& gantt, Drawing drawing) {
+Page run_content(const Result& result, const Gantt& gantt, const MemoryOverTime& memory, Drawing drawing) {
     Page page(result.experiment,
               fmt::format("{} GPUs, engine {}, calibration {}; {}", grouped(result.gpus), result.engine,
                           result.calibration, simulated(result.simulation)),
@@ -150,7 +174,7 @@ Page run_content(const Result& result, const Gantt& gantt, Drawing drawing) {
                 gantt);
     if (!gantt.notes.empty()) page.html(list_html(gantt.notes));
     time_section(page, result);
-    memory_section(page, result);
+    memory_section(page, result, memory);
     if (result.moe) experts_section(page, *result.moe);
     if (result.network) network_section(page, *result.network);
     if (result.goodput) goodput_section(page, *result.goodput);
@@ -170,8 +194,9 @@ Page run_content(const Result& result, const Gantt& gantt, Drawing drawing) {
     return page;
 }
 
-std::string run_page(const Result& result, const Gantt& gantt, Drawing drawing) {
-    return run_content(result, gantt, drawing).str();
+std::string run_page(const Result& result, const Gantt& gantt, const MemoryOverTime& memory,
+                     Drawing drawing) {
+    return run_content(result, gantt, memory, drawing).str();
 }
 
 }  // namespace orrery::report

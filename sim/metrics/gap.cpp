@@ -37,8 +37,8 @@ TimeUse use_of_blocking_collective(const Collective& collective, Phase phase) {
     return collective.kind == CollectiveKind::send_recv ? TimeUse::pp : TimeUse::tp;
 }
 
-void count_if_any(double begin, double end, TimeUse use, const Count& count) {
-    if (begin < end) count({begin, end, use});
+void count_if_any(double begin, double end, TimeUse use, const Count& count, std::uint32_t task = kNoTask) {
+    if (begin < end) count({begin, end, use, task});
 }
 
 }  // namespace
@@ -111,7 +111,7 @@ std::uint32_t RankTrace::last_of_all() const {
 void RankTrace::running(double begin, double until, std::uint32_t task, const Count& count) const {
     const double host_until = std::clamp(launched(task), begin, until);
     count_if_any(begin, host_until, TimeUse::host, count);
-    count_if_any(host_until, until, program.use[task], count);
+    count_if_any(host_until, until, program.use[task], count, task);
 }
 
 /// Counts [begin, until), at whose end `task` starts, back along what it waited for.

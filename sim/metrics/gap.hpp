@@ -21,6 +21,7 @@ struct Stretch {
     double begin = 0;
     double end = 0;
     TimeUse use = TimeUse::bubble;
+    std::uint32_t task = kNoTask;  ///< that ran then; kNoTask where none did
 };
 
 /// One rank program, prepared for any rank that runs it.

@@ -93,14 +93,15 @@ std::vector<AliveBytes> alive_at_peak(const Program& program, const Timeline& ti
     return alive;
 }
 
+double MemorySample::total() const {
+    return sum(bytes);
+}
+
 std::vector<MemorySample> memory_curve(const Program& program, const Timeline& timeline, RankId rank) {
-    std::vector<MemorySample> curve = {{0, sum(program.program_of(rank).static_bytes)}};
+    std::vector<MemorySample> curve = {{0, program.program_of(rank).static_bytes}};
     for (const Change& change : changes_of(program, timeline, rank)) {
-        const double bytes = curve.back().bytes + change.event->bytes;
-        if (change.time_s == curve.back().time_s)
-            curve.back().bytes = bytes;
-        else
-            curve.push_back({change.time_s, bytes});
+        if (change.time_s != curve.back().time_s) curve.push_back({change.time_s, curve.back().bytes});
+        curve.back().bytes[static_cast<std::size_t>(change.event->kind)] += change.event->bytes;
     }
     return curve;
 }

@@ -46,7 +46,9 @@ struct ClusterMemory {
 /// One moment of a rank's memory curve: what it holds from then on.
 struct MemorySample {
     double time_s = 0;
-    double bytes = 0;
+    BytesByKind bytes{};
+
+    [[nodiscard]] double total() const;
 };
 
 /// `program` must be valid and `timeline` of that program. O(events log events).

@@ -111,7 +111,7 @@ constexpr MetricColumn kMetrics[] = {
     {"goodput.simulated", [](R r) { return of_goodput(r, &report::Goodput::simulated); }},
     {"goodput.mtbf_s", [](R r) { return of_goodput(r, &report::Goodput::mtbf_s); }},
     {"goodput.interval_s", [](R r) { return of_goodput(r, &report::Goodput::interval_s); }},
-    {"goodput.tokens_per_s", [](R r) { return of_goodput(r, &report::Goodput::tokens_per_s); }},
+    {"goodput.useful_tokens_per_s", [](R r) { return of_goodput(r, &report::Goodput::tokens_per_s); }},
 };
 static_assert(static_cast<int>(sim::MemoryKind::activations) == 3);
 

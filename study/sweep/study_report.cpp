@@ -19,7 +19,7 @@ constexpr std::size_t kMostBoxesOfAllCharts = 60'000;
 /// Of the figures that have a good direction by themselves; an objective says its own.
 Better better_of(const std::string& figure) {
     for (const char* more : {"tokens_per_s", "tokens_per_s_per_gpu", "model_tflops_per_gpu", "mfu", "hfu",
-                             "goodput.expected", "goodput.simulated", "goodput.tokens_per_s"}) {
+                             "goodput.expected", "goodput.simulated", "goodput.useful_tokens_per_s"}) {
         if (figure == more) return Better::more;
     }
     for (const char* neither : {"memory.capacity_bytes", "goodput.mtbf_s", "goodput.interval_s"}) {

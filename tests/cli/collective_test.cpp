@@ -24,6 +24,41 @@ TEST(CollectiveCommand, PrintsOneJsonObjectWithTheAgreedKeys) {
         EXPECT_TRUE(json.at("simulation").contains(key)) << key;
 }
 
+TEST(CollectiveCommand, TakesSizesAsPeopleWriteThem) {
+    const std::pair<const char*, std::int64_t> sizes[] = {
+        {"1000", 1000},        {"1e9", 1'000'000'000}, {"8K", 8192},
+        {"64MiB", 64 << 20},   {"1GB", 1'000'000'000}, {"1.5gib", std::int64_t{3} << 29},
+        {"'2 MB'", 2'000'000},
+    };
+    for (const auto& [text, bytes] : sizes) {
+        const Outcome outcome = orrery_command(
+            std::string("collective all-reduce --ranks 8 --cluster dgx-a100 --json --bytes ") + text);
+        ASSERT_EQ(outcome.status, 0) << text << outcome.err;
+        EXPECT_EQ(nlohmann::json::parse(outcome.out).at("bytes"), bytes) << text;
+    }
+    for (const char* text : {"0", "-1", "1.5", "12QB", "GiB", "1e30", "nan"}) {
+        const Outcome outcome =
+            orrery_command(std::string("collective all-reduce --ranks 8 --cluster dgx-a100 --bytes=") + text);
+        EXPECT_EQ(outcome.status, 2) << text;
+        EXPECT_NE(outcome.err.find("64MiB"), std::string::npos) << text << outcome.err;
+    }
+}
+
+TEST(CollectiveCommand, RunsOnTheFirstNodesOfAWholeCluster) {
+    const std::string command = "collective all-reduce --bytes 64MiB --ranks 64 --json --cluster ";
+    const Outcome whole = orrery_command(command + "eos");
+    ASSERT_EQ(whole.status, 0) << whole.err;
+    const auto json = nlohmann::json::parse(whole.out);
+    EXPECT_EQ(json.at("cluster"), "eos");
+    // Eight nodes lie under one leaf of either.
+    const auto nodes = nlohmann::json::parse(orrery_command(command + "dgx-h100").out);
+    EXPECT_NEAR(json.at("time_s").get<double>(), nodes.at("time_s").get<double>(),
+                0.02 * nodes.at("time_s").get<double>());
+    const Outcome many = orrery_command("collective all-reduce --bytes 64MiB --ranks 4609 --cluster eos");
+    EXPECT_EQ(many.status, 2);
+    EXPECT_NE(many.err.find("at most 4608 ranks"), std::string::npos) << many.err;
+}
+
 TEST(CollectiveCommand, ForcesAnAlgorithmAndCountsItsMessages) {
     const Outcome outcome = orrery_command(
         "collective all-reduce --bytes 1048576 --ranks 8 --cluster dgx-a100 --algorithm ring --protocol "

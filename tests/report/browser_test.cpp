@@ -18,7 +18,7 @@ using testing::sample_validation;
 
 TEST_F(Browser, GanttChartZoomsPansAndTellsTheTaskUnderThePointer) {
     const auto step = sample_step(4, 8, 3);
-    const auto seen = found(run_page(sample_result(), make_gantt(step.program, step.timeline)), R"(
+    const auto seen = found(run_page(sample_result(), make_gantt(step.program, step.timeline), {}), R"(
         const canvas = document.querySelector('.gantt canvas');
         const shot = async () => { await wait(); return canvas.toDataURL(); };
         const key = (name) => canvas.dispatchEvent(new KeyboardEvent('keydown', {key: name, bubbles: true}));

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+
+#include "report/gantt_difference.hpp"
 #include "tests/report/sample.hpp"
 
 namespace orrery::report {
@@ -57,6 +60,45 @@ TEST(Gantt, ShowsTheFirstRankOfEachPipelineDevice) {
     const Gantt gantt = make_gantt(step.program, step.timeline);
     for (const GanttRow& row : gantt.rows) EXPECT_TRUE(row.device == 0 || row.device == 16) << row.device;
     ASSERT_EQ(gantt.notes.size(), 1u);
+}
+
+TEST(Gantt, ColoursDifferencesByWhatEachTaskLastedBesideItsPrediction) {
+    const auto step = sample_step(2, 4, 2);
+    sim::Timeline measured = step.timeline;
+    const auto lasts = [&](std::size_t task, double share) {
+        measured.end[task] =
+            step.timeline.start[task] + share * (step.timeline.end[task] - step.timeline.start[task]);
+    };
+    const double shares[] = {0.7, 0.9, 0.97, 1.0, 1.03, 1.1, 1.5};
+    const Category expected[] = {Category::much_shorter, Category::shorter,      Category::as_predicted,
+                                 Category::as_predicted, Category::as_predicted, Category::longer,
+                                 Category::much_longer};
+    for (std::size_t task = 0; task < measured.end.size(); ++task)
+        lasts(task, shares[task % std::size(shares)]);
+    const std::vector<Category> found = differences(step.timeline, measured);
+    ASSERT_EQ(found.size(), measured.end.size());
+    int long_ones = 0;
+    for (std::size_t task = 0; task < found.size(); ++task) {
+        if (step.timeline.end[task] - step.timeline.start[task] < 0.02 * measured.makespan()) continue;
+        EXPECT_EQ(found[task], expected[task % std::size(shares)]) << task;
+        ++long_ones;
+    }
+    EXPECT_GT(long_ones, 14);
+    const Gantt gantt = difference_gantt(step.program, step.timeline, measured);
+    EXPECT_EQ(gantt.boxes(), step.program.tasks());
+    for (const GanttClass& kind : gantt.classes) EXPECT_GE(kind.category, Category::much_shorter);
+}
+
+TEST(Gantt, SeesNoDifferenceInTasksThatAreNothingToTheStep) {
+    const auto step = sample_step(2, 4, 2);
+    sim::Timeline predicted = step.timeline;
+    for (std::size_t task = 0; task < predicted.end.size(); ++task)
+        predicted.end[task] = predicted.start[task] + 1e-9 * static_cast<double>(task % 3);
+    sim::Timeline measured = predicted;
+    for (std::size_t task = 0; task + 1 < measured.end.size(); ++task) measured.end[task] += 2e-6;
+    measured.end.back() = 1;
+    for (std::size_t task = 0; task + 1 < measured.end.size(); ++task)
+        EXPECT_EQ(differences(predicted, measured)[task], Category::as_predicted);
 }
 
 TEST(Gantt, CopesWithAnEmptyProgram) {

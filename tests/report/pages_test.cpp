@@ -64,7 +64,7 @@ void expect_no_network(const std::string& page) {
 }
 
 TEST(RunPage, HoldsTheResultAndTheHeadlineNumbers) {
-    const std::string page = run_page(sample_result(), sample_gantt());
+    const std::string page = run_page(sample_result(), sample_gantt(), {});
     EXPECT_EQ(data_of(page)["result"], nlohmann::json(to_json(sample_result())));
     for (const char* text : {"17.4 s", "44.4%", "61.3 GiB", "gpt3-175b", "NVIDIA A100 data sheet",
                              "outside the calibrated range"}) {
@@ -74,7 +74,7 @@ TEST(RunPage, HoldsTheResultAndTheHeadlineNumbers) {
 }
 
 TEST(RunPage, WithoutTheScriptHasItsPicturesInside) {
-    const std::string page = run_page(sample_result(), sample_gantt(), Drawing::as_svg);
+    const std::string page = run_page(sample_result(), sample_gantt(), {}, Drawing::as_svg);
     expect_balanced(page);
     expect_no_network(page);
     EXPECT_EQ(data_of(page)["charts"].size(), 0u);
@@ -88,7 +88,7 @@ TEST(RunPage, WithoutTheScriptHasItsPicturesInside) {
 TEST(RunPage, WithTheScriptHasTheirDataInside) {
     if (!has_web_bundle()) GTEST_SKIP() << "built without Node";
     const Gantt gantt = sample_gantt();
-    const std::string page = run_page(sample_result(), gantt, Drawing::in_browser);
+    const std::string page = run_page(sample_result(), gantt, {}, Drawing::in_browser);
     const auto charts = data_of(page)["charts"];
     EXPECT_EQ(charts["gantt"]["kind"], "gantt");
     std::size_t boxes = 0;
@@ -115,7 +115,7 @@ TEST(RunPage, EscapesHostileNames) {
     Result result = sample_result("</script><img src=x onerror=alert(1)>");
     result.notes = {"<b>\"quoted\" & 'more'</b>\x01"};
     for (const Drawing drawing : {Drawing::as_svg, Drawing::in_browser}) {
-        const std::string page = run_page(result, sample_gantt(), drawing);
+        const std::string page = run_page(result, sample_gantt(), {}, drawing);
         EXPECT_EQ(page.find("<img"), std::string::npos);
         EXPECT_EQ(page.find("<b>"), std::string::npos);
         EXPECT_EQ(data_of(page)["result"]["experiment"], result.experiment);

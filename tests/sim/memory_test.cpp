@@ -71,7 +71,7 @@ TEST_F(TwoMicroBatches, GiveBackBeforeTheNextTakes) {
     const auto curve = memory_curve(builder.program, timeline, rank);
     std::vector<double> bytes;
     bytes.reserve(curve.size());
-    for (const MemorySample& sample : curve) bytes.push_back(sample.bytes);
+    for (const MemorySample& sample : curve) bytes.push_back(sample.total());
     EXPECT_EQ(bytes, (std::vector<double>{110, 120, 123, 113, 100}));
 }
 

@@ -10,6 +10,7 @@
 #include "random_experiment.hpp"
 #include "study/simulate.hpp"
 #include "study/sweep/bound.hpp"
+#include "study/sweep/expressions.hpp"
 #include "study/sweep/query.hpp"
 #include "study/sweep/summary.hpp"
 
@@ -199,6 +200,18 @@ TEST(StudySummary, RanksByTheObjectiveAndQueriesAgree) {
     EXPECT_THROW(query(file, "", "where tpp = 1"), InputError);
     EXPECT_THROW(query(file, "1; DROP TABLE points; --", ""), InputError);
     EXPECT_THROW(query(file.string() + ".none", "", ""), InputError);
+}
+
+TEST(Expressions, CanNameEveryColumn) {
+    Columns columns = setting_columns();
+    columns.insert(columns.end(), metric_columns().begin(), metric_columns().end());
+    for (const std::string& column : columns) {
+        const ColumnName name = split_column(column);
+        const std::string text = name.group.empty() ? name.name : name.group + "." + name.name;
+        std::vector<Expression> expressions(1);
+        expressions[0].text = text;
+        EXPECT_NO_THROW(Expressions(columns, expressions)) << text;
+    }
 }
 
 TEST(Study, FilesThatComeWithOrreryLoadAndHaveALegalPoint) {
