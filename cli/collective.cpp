@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/byte_count.hpp"
+#include "cli/collective.hpp"
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
 #include "core/error.hpp"
@@ -21,16 +22,8 @@ namespace orrery::cli {
 namespace {
 
 struct Options {
-    std::string kind;
+    CollectiveRequest request;
     std::string size;  ///< as it was written
-    std::uint64_t bytes = 0;
-    int ranks = 0;
-    int ranks_per_node = 0;
-    std::string cluster;
-    std::string calibration;
-    sim::CollectiveChoice choice;
-    std::string engine = "replay";
-    double skew = 0;
     bool json = false;
 };
 
@@ -43,7 +36,7 @@ std::vector<std::uint32_t> devices_of(int ranks, int per_node, int gpus) {
 }
 
 /// A whole cluster of the zoo, of which the ranks take the first nodes; or as many nodes as they need.
-topologies::Cluster cluster_of(const Options& options, int& per_node) {
+topologies::Cluster cluster_of(const CollectiveRequest& options, int& per_node) {
     const topologies::Cluster whole = topologies::find_cluster(options.cluster);
     const topologies::Node& node = whole.node;
     per_node = options.ranks_per_node > 0 ? options.ranks_per_node : node.gpus;
@@ -63,7 +56,7 @@ const char* shown(const std::string& name) {
     return name.empty() ? "none" : name.c_str();
 }
 
-void print(const Options& options, const sim::GroupPlacement& group, const std::string& calibration,
+void print(const CollectiveRequest& options, const sim::GroupPlacement& group, const std::string& calibration,
            const sim::BareResult& result, double bus) {
     fmt::print("{} of {} bytes over {} ranks on {} ({} node{}, {} a node)\n", options.kind, options.bytes,
                options.ranks, options.cluster, group.nodes, group.nodes == 1 ? "" : "s", group.most_per_node);
@@ -85,7 +78,8 @@ nlohmann::json tiers(const sim::BareResult& result) {
     return {{"node", result.bytes->node}, {"network", result.bytes->network}, {"spine", result.bytes->spine}};
 }
 
-sim::BareCollective request_of(const Options& options, const topologies::Cluster& cluster, int per_node) {
+sim::BareCollective request_of(const CollectiveRequest& options, const topologies::Cluster& cluster,
+                               int per_node) {
     sim::BareCollective request;
     request.kind = sim::parse_collective_kind(options.kind);
     request.engine = sim::parse_bare_engine(options.engine);
@@ -100,47 +94,70 @@ sim::BareCollective request_of(const Options& options, const topologies::Cluster
     return request;
 }
 
-int collective(Options options) {
-    options.bytes = byte_count(options.size, "--bytes");
+/// A request with what it names, and what came of it.
+struct Answer {
+    topologies::Cluster cluster;
+    std::string calibration;
+    sim::BareCollective bare;
+    sim::BareResult result;
+    double bus_bandwidth = 0;
+};
+
+Answer answer(const CollectiveRequest& options) {
     sim::parse_collective_kind(options.kind);
     int per_node = 0;
-    const topologies::Cluster cluster = cluster_of(options, per_node);
-    const std::string name = options.calibration.empty() ? cluster.node.collectives : options.calibration;
-    const sim::CollectiveCalibration calibration = sim::load_collectives(name);
-    const sim::BareCollective request = request_of(options, cluster, per_node);
-    const sim::BareResult result = sim::run_bare_collective(request, cluster, calibration);
-    const double bus = sim::bus_bandwidth(request.kind, request.bytes, options.ranks, result.cost.time_s);
-    if (!options.json) {
-        const auto group = sim::place_group(request.devices, cluster, options.choice.sharing_groups);
-        print(options, group, name, result, bus);
+    Answer answer;
+    answer.cluster = cluster_of(options, per_node);
+    answer.calibration = options.calibration.empty() ? answer.cluster.node.collectives : options.calibration;
+    const sim::CollectiveCalibration calibration = sim::load_collectives(answer.calibration);
+    answer.bare = request_of(options, answer.cluster, per_node);
+    answer.result = sim::run_bare_collective(answer.bare, answer.cluster, calibration);
+    answer.bus_bandwidth =
+        sim::bus_bandwidth(answer.bare.kind, answer.bare.bytes, options.ranks, answer.result.cost.time_s);
+    return answer;
+}
+
+int collective(Options options) {
+    options.request.bytes = byte_count(options.size, "--bytes");
+    if (options.json) {
+        print_json(collective_json(options.request));
         return kDone;
     }
-    print_json({{"collective", options.kind},
-                {"cluster", cluster.name},
-                {"calibration", name},
-                {"ranks", options.ranks},
-                {"bytes", options.bytes},
-                {"algorithm", result.cost.algorithm},
-                {"protocol", result.cost.protocol},
-                {"engine", options.engine},
-                {"skew", options.skew},
-                {"time_s", result.cost.time_s},
-                {"bus_bandwidth", bus},
-                {"messages", static_cast<std::uint64_t>(result.messages)},
-                {"bytes_by_tier", tiers(result)},
-                {"simulation",
-                 {{"wall_s", result.wall_s},
-                  {"messages_per_s", result.wall_s > 0 ? result.messages / result.wall_s : 0}}}});
+    const Answer found = answer(options.request);
+    const auto group =
+        sim::place_group(found.bare.devices, found.cluster, options.request.choice.sharing_groups);
+    print(options.request, group, found.calibration, found.result, found.bus_bandwidth);
     return kDone;
 }
 
 }  // namespace
 
+nlohmann::ordered_json collective_json(const CollectiveRequest& options) {
+    const Answer found = answer(options);
+    const sim::BareResult& result = found.result;
+    return {{"collective", options.kind},
+            {"cluster", found.cluster.name},
+            {"calibration", found.calibration},
+            {"ranks", options.ranks},
+            {"bytes", options.bytes},
+            {"algorithm", result.cost.algorithm},
+            {"protocol", result.cost.protocol},
+            {"engine", options.engine},
+            {"skew", options.skew},
+            {"time_s", result.cost.time_s},
+            {"bus_bandwidth", found.bus_bandwidth},
+            {"messages", static_cast<std::uint64_t>(result.messages)},
+            {"bytes_by_tier", tiers(result)},
+            {"simulation",
+             {{"wall_s", result.wall_s},
+              {"messages_per_s", result.wall_s > 0 ? result.messages / result.wall_s : 0}}}};
+}
+
 Command add_collective(CLI::App& app) {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("collective", "Time of a bare collective on a cluster");
     command
-        ->add_option("kind", options->kind,
+        ->add_option("kind", options->request.kind,
                      "all-reduce, all-gather, reduce-scatter, all-to-all, all-to-all-v, send-recv, ...")
         ->required();
     command
@@ -149,38 +166,42 @@ Command add_collective(CLI::App& app) {
             "Size of the full buffer (1048576, 64MiB, 1GB): an all-gather's output, what one rank of an "
             "all-to-all sends in all")
         ->required();
-    command->add_option("--ranks", options->ranks, "How many GPUs take part")
+    command->add_option("--ranks", options->request.ranks, "How many GPUs take part")
         ->required()
         ->check(CLI::Range(1, 1 << 20));
     command
-        ->add_option("--cluster", options->cluster,
+        ->add_option("--cluster", options->request.cluster,
                      "Kind of node, or a whole cluster: a name of orrery list clusters, or a file")
         ->required()
         ->type_name("NAME");
-    command->add_option("--ranks-per-node", options->ranks_per_node, "GPUs used of each node (default: all)")
+    command
+        ->add_option("--ranks-per-node", options->request.ranks_per_node,
+                     "GPUs used of each node (default: all)")
         ->check(CLI::Range(1, 1024));
     command
         ->add_option(
-            "--sharing-groups", options->choice.sharing_groups,
+            "--sharing-groups", options->request.choice.sharing_groups,
             "Groups that share a node's NICs at once (default: as if every GPU of the node were in one)")
         ->check(CLI::Range(1, 1024));
     command
         ->add_option(
-            "--algorithm", options->choice.algorithm,
+            "--algorithm", options->request.choice.algorithm,
             "Force: ring, tree, nvls, nvls-tree, direct, pairwise, halving-doubling, bruck, hierarchical, "
             "relay, sharp, dissemination")
         ->type_name("NAME");
-    command->add_option("--protocol", options->choice.protocol, "Force: LL, LL128, Simple")
-        ->type_name("NAME");
-    command->add_option("--calibration", options->calibration, "Collective calibration (default: the node's)")
+    command->add_option("--protocol", options->request.choice.protocol, "Force: LL, LL128, Simple")
         ->type_name("NAME");
     command
-        ->add_option("--engine", options->engine,
+        ->add_option("--calibration", options->request.calibration,
+                     "Collective calibration (default: the node's)")
+        ->type_name("NAME");
+    command
+        ->add_option("--engine", options->request.engine,
                      "replay (closed form), flow (one load on the cluster's links), messages (message by "
                      "message), simgrid (the same, links bare and shared fairly)")
         ->type_name("NAME");
     command
-        ->add_option("--skew", options->skew,
+        ->add_option("--skew", options->request.skew,
                      "all-to-all-v: rank j gets a share of 1 / (j + 1)^Z of what each rank sends (Zipf)")
         ->type_name("Z")
         ->check(CLI::Range(0.0, 10.0));

@@ -21,6 +21,8 @@ Command add_query(CLI::App& app);
 Command add_serve(CLI::App& app);
 Command add_schedule(CLI::App& app);
 Command add_collective(CLI::App& app);
+Command add_export(CLI::App& app);
+Command add_replay(CLI::App& app);
 Command add_profile(CLI::App& app);
 Command add_calibrate(CLI::App& app);
 Command add_validate(CLI::App& app);
@@ -42,6 +44,8 @@ const std::vector<AddCommand>& commands() {
         add_serve,
         add_schedule,
         add_collective,
+        add_export,
+        add_replay,
         add_profile,
         add_calibrate,
         add_validate,

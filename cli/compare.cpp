@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/command.hpp"
+#include "cli/compare.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/experiment_options.hpp"
 #include "core/error.hpp"
@@ -27,13 +28,6 @@ struct Options {
     ExperimentOptions experiment;
 };
 
-struct Compared {
-    std::vector<report::ComparedRun> runs;
-    std::vector<report::Result> results;
-    std::vector<std::string> too_large;
-    std::vector<report::NamedText> refused;  ///< what could not be simulated, and why
-};
-
 void add(Compared& compared, Outcome outcome, std::size_t most_boxes, bool draw) {
     report::ComparedRun run{outcome.result, std::nullopt};
     if (draw)
@@ -44,6 +38,52 @@ void add(Compared& compared, Outcome outcome, std::size_t most_boxes, bool draw)
     if (!outcome.too_large.empty())
         compared.too_large.push_back(outcome.result.experiment + ": " + outcome.too_large);
 }
+
+int exit_status(const Compared& compared) {
+    std::fflush(stdout);
+    // That a plan does not fit is a result of a comparison, unless none of them does.
+    return compared.too_large.size() == compared.results.size() ? kCannotRun : kDone;
+}
+
+int compare_variants(const Options& options) {
+    const ExperimentOptions& given = options.experiment;
+    const Compared compared =
+        simulate_variants(study::load_variants(options.configs.front(), overrides(given)), given);
+    if (!given.out.empty()) report::write_comparison(given.out, compared.runs);
+    if (given.json) {
+        print_json(variants_json(compared));
+    } else {
+        fmt::print("{}", report::variants_table(compared.results, compared.refused));
+        if (!given.out.empty()) fmt::print("\n  report: {}/report.html\n", given.out);
+    }
+    return exit_status(compared);
+}
+
+int compare(const Options& options) {
+    const ExperimentOptions& given = options.experiment;
+    if (options.configs.size() == 1 && study::describes_several(options.configs.front()))
+        return compare_variants(options);
+    if (options.configs.size() < 2) {
+        throw InputError({}, "CONFIG",
+                         "one experiment cannot be compared; expected two or more, a file that says what it "
+                         "varies (vary:), or orrery run");
+    }
+    // Every file is read before the first is simulated.
+    std::vector<study::Experiment> experiments;
+    for (const std::string& config : options.configs) experiments.push_back(load(config, given));
+    const Compared compared = simulate_all(std::move(experiments), given);
+    if (!given.out.empty()) report::write_comparison(given.out, compared.runs);
+    if (given.json) {
+        print_json(report::to_json(std::span<const report::Result>(compared.results)));
+    } else {
+        fmt::print("{}", report::comparison_table(compared.results));
+        if (!given.out.empty()) fmt::print("\n  report: {}/report.html\n", given.out);
+    }
+    for (const std::string& text : compared.too_large) fmt::print(stderr, "orrery: {}\n", text);
+    return exit_status(compared);
+}
+
+}  // namespace
 
 Compared simulate_all(std::vector<study::Experiment> experiments, const ExperimentOptions& given) {
     report::Progress progress("experiments", experiments.size());
@@ -84,58 +124,16 @@ Compared simulate_variants(std::vector<study::Variant> variants, const Experimen
     return compared;
 }
 
-int exit_status(const Compared& compared) {
-    std::fflush(stdout);
-    // That a plan does not fit is a result of a comparison, unless none of them does.
-    return compared.too_large.size() == compared.results.size() ? kCannotRun : kDone;
+nlohmann::ordered_json variants_json(const Compared& compared) {
+    report::Json json = report::to_json(std::span<const report::Result>(compared.results));
+    json["front"] = report::Json::array();
+    const std::vector<bool> on_front = report::time_memory_front(compared.results);
+    for (std::size_t i = 0; i < on_front.size(); ++i)
+        if (on_front[i]) json["front"].push_back(compared.results[i].experiment);
+    json["refused"] = report::Json::object();
+    for (const auto& [name, reason] : compared.refused) json["refused"][name] = reason;
+    return json;
 }
-
-int compare_variants(const Options& options) {
-    const ExperimentOptions& given = options.experiment;
-    const Compared compared =
-        simulate_variants(study::load_variants(options.configs.front(), overrides(given)), given);
-    if (!given.out.empty()) report::write_comparison(given.out, compared.runs);
-    if (given.json) {
-        report::Json json = report::to_json(std::span<const report::Result>(compared.results));
-        json["front"] = report::Json::array();
-        const std::vector<bool> on_front = report::time_memory_front(compared.results);
-        for (std::size_t i = 0; i < on_front.size(); ++i)
-            if (on_front[i]) json["front"].push_back(compared.results[i].experiment);
-        json["refused"] = report::Json::object();
-        for (const auto& [name, reason] : compared.refused) json["refused"][name] = reason;
-        print_json(json);
-    } else {
-        fmt::print("{}", report::variants_table(compared.results, compared.refused));
-        if (!given.out.empty()) fmt::print("\n  report: {}/report.html\n", given.out);
-    }
-    return exit_status(compared);
-}
-
-int compare(const Options& options) {
-    const ExperimentOptions& given = options.experiment;
-    if (options.configs.size() == 1 && study::describes_several(options.configs.front()))
-        return compare_variants(options);
-    if (options.configs.size() < 2) {
-        throw InputError({}, "CONFIG",
-                         "one experiment cannot be compared; expected two or more, a file that says what it "
-                         "varies (vary:), or orrery run");
-    }
-    // Every file is read before the first is simulated.
-    std::vector<study::Experiment> experiments;
-    for (const std::string& config : options.configs) experiments.push_back(load(config, given));
-    const Compared compared = simulate_all(std::move(experiments), given);
-    if (!given.out.empty()) report::write_comparison(given.out, compared.runs);
-    if (given.json) {
-        print_json(report::to_json(std::span<const report::Result>(compared.results)));
-    } else {
-        fmt::print("{}", report::comparison_table(compared.results));
-        if (!given.out.empty()) fmt::print("\n  report: {}/report.html\n", given.out);
-    }
-    for (const std::string& text : compared.too_large) fmt::print(stderr, "orrery: {}\n", text);
-    return exit_status(compared);
-}
-
-}  // namespace
 
 Command add_compare(CLI::App& app) {
     auto options = std::make_shared<Options>();

@@ -5,7 +5,7 @@
 namespace orrery::cli {
 namespace {
 
-constexpr std::array<HelpTopic, 8> kTopics{{
+constexpr std::array<HelpTopic, 9> kTopics{{
     {"experiments", "the YAML files that say what to simulate",
      R"(An experiment names a model, a cluster and a plan:
 
@@ -107,6 +107,20 @@ has a page for each study that comes along.
 --runs takes recorded steps of a real job (PyTorch, Nsight Systems, Chakra)
 and fits what no microbenchmark sees. docs/measuring.md says how it measures.
 Predictions outside the measured range are flagged in the result's notes.
+)"},
+    {"interchange", "Python, and traces for other simulators",
+     R"(    import orrery                         # docs/python.md
+    orrery.run("quickstart", set={"parallel.tp": 4})["step_time_s"]
+
+The module lies in build/release/python and below lib/ of an installation.
+
+    orrery export EXPERIMENT --out DIR    # Chakra execution traces, one a rank
+    orrery replay DIR                     # as they were recorded
+    orrery replay DIR --cluster dgx-h100  # their communication on a cluster
+
+ASTRA-sim takes DIR/trace as its workload and DIR/comm_groups.json as its
+communicator groups. docs/chakra.md says what a trace holds. For Perfetto,
+run --out DIR writes trace.json.gz.
 )"},
     {"files", "where models, clusters and configurations are looked for",
      R"(A name (gpt3-175b) is looked for in the folder of its kind: models/zoo,

@@ -24,10 +24,7 @@
 namespace orrery::cli {
 namespace {
 
-struct Item {
-    std::string name;
-    std::string summary;
-};
+using Item = ListedItem;
 
 std::vector<Item> models() {
     std::vector<Item> items;
@@ -159,6 +156,10 @@ std::vector<std::string> list_kinds() {
     std::vector<std::string> names;
     for (const Kind& kind : kinds()) names.push_back(kind.name);
     return names;
+}
+
+std::vector<ListedItem> list_items(const std::string& kind) {
+    return kind_of(kind).items();
 }
 
 Command add_list(CLI::App& app) {

@@ -16,6 +16,7 @@
 
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
+#include "cli/schedule.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "schedules/evaluate.hpp"
@@ -27,13 +28,8 @@ namespace orrery::cli {
 namespace {
 
 struct Options {
-    std::string name;
-    std::optional<int> stages, microbatches, chunks, slices;
-    std::string forward = "1", backward_input = "1", backward_weight = "1";  ///< one time, or one a stage
-    double comm = 0;
-    std::optional<double> overlapped, memory_limit, released_at_backward, time_limit;
-    double transfer = 0;
-    std::string variant, svg, order, colour = "auto";
+    ScheduleRequest request;
+    std::string svg, order, colour = "auto";
     std::optional<int> width;
     bool json = false;
 };
@@ -73,7 +69,7 @@ std::vector<double> parse_times(const char* option, const std::string& text) {
     }
 }
 
-StageTimes read_times(const Options& options) {
+StageTimes read_times(const ScheduleRequest& options) {
     return {parse_times("--forward", options.forward),
             parse_times("--backward-input", options.backward_input),
             parse_times("--backward-weight", options.backward_weight)};
@@ -110,7 +106,7 @@ double mean(const std::vector<double>& values) {
 
 /// Checks the numbers; sets the shape's times (of one micro-batch on one device's share, the mean where each
 /// stage has its own).
-void take_times(const Options& options, const StageTimes& times, schedules::PipelineShape& shape) {
+void take_times(const ScheduleRequest& options, const StageTimes& times, schedules::PipelineShape& shape) {
     require_time("--comm", options.comm);
     require_time("--transfer", options.transfer);
     if (options.memory_limit && !(*options.memory_limit > 0))
@@ -126,10 +122,10 @@ void take_times(const Options& options, const StageTimes& times, schedules::Pipe
     if (options.time_limit && !(*options.time_limit > 0))
         throw InputError({}, "--time-limit", "expected more than 0 seconds");
     shape.time_limit = options.time_limit;
-    shape.progress = [](const std::string& found) { fmt::print(stderr, "orrery: {}\n", found); };
+    shape.progress = options.progress;
 }
 
-schedules::Schedule registered(const Options& options, schedules::PipelineShape& shape) {
+schedules::Schedule registered(const ScheduleRequest& options, schedules::PipelineShape& shape) {
     const schedules::ScheduleEntry& entry = schedules::find_schedule(options.name);
     if (!options.stages) throw InputError({}, "--stages", "expected the number of pipeline stages");
     if (!options.microbatches) throw InputError({}, "--microbatches", "expected the number of micro-batches");
@@ -150,7 +146,7 @@ schedules::Schedule registered(const Options& options, schedules::PipelineShape&
 
 /// With a memory limit the answer may be that the schedule does not fit. The searches hold it themselves, in
 /// their own way of counting (--released-at-backward).
-void require_fit(const Options& options, const schedules::Schedule& schedule,
+void require_fit(const ScheduleRequest& options, const schedules::Schedule& schedule,
                  const schedules::Evaluation& evaluation) {
     if (!options.memory_limit || options.released_at_backward || schedule.name == "zb-v") return;
     const auto& peaks = evaluation.peak_activation;
@@ -162,7 +158,7 @@ void require_fit(const Options& options, const schedules::Schedule& schedule,
 }
 
 /// An order file says its own sizes; options that contradict them are mistakes.
-schedules::Schedule from_file(const Options& options, schedules::PipelineShape& shape) {
+schedules::Schedule from_file(const ScheduleRequest& options, schedules::PipelineShape& shape) {
     if (!options.variant.empty())
         throw InputError({options.name}, "--variant", "an order file has no variants");
     schedules::Schedule schedule = schedules::read_order(options.name);
@@ -179,21 +175,6 @@ schedules::Schedule from_file(const Options& options, schedules::PipelineShape& 
     shape.chunks = schedule.chunks;
     shape.slices = schedule.slices;
     return schedule;
-}
-
-nlohmann::ordered_json to_json(const schedules::Schedule& schedule, const schedules::Evaluation& evaluation) {
-    return {{"schedule", schedule.name},
-            {"stages", schedule.devices},
-            {"microbatches", schedule.micro_batches},
-            {"makespan", evaluation.makespan},
-            {"bubble_ratio", evaluation.bubble_ratio},
-            {"bubble_ratio_span", evaluation.bubble_ratio_span},
-            {"bubble_overhead", evaluation.bubble_overhead},
-            {"peak_activation", evaluation.peak_activation},
-            {"weight_copies", schedule.weight_copies},
-            {"synchronous", schedule.synchronous},
-            {"comm_messages_per_microbatch", evaluation.comm_messages_per_microbatch},
-            {"actions", evaluation.actions}};
 }
 
 int terminal_width() {
@@ -252,27 +233,16 @@ void print_summary(const schedules::Schedule& schedule, const schedules::Evaluat
 }
 
 int run_schedule(const Options& options) {
-    schedules::PipelineShape shape;
-    const StageTimes given = read_times(options);
-    take_times(options, given, shape);
-    const schedules::Schedule schedule =
-        is_order_file(options.name) ? from_file(options, shape) : registered(options, shape);
-    schedules::ActionTimes times = schedules::action_times(shape);
-    times.stage_forward = by_stage("--forward", given.forward, schedule);
-    times.stage_backward_input = by_stage("--backward-input", given.backward_input, schedule);
-    times.stage_backward_weight = by_stage("--backward-weight", given.backward_weight, schedule);
-    if (options.overlapped) times.overlapped = *options.overlapped / (shape.chunks * shape.slices);
-    times.evict = times.load = options.transfer;
-    const schedules::Evaluation evaluation = schedules::evaluate(schedule, times);
-    require_fit(options, schedule, evaluation);
-
+    const BareSchedule bare = bare_schedule(options.request);
+    const schedules::Schedule& schedule = bare.schedule;
+    const schedules::Evaluation& evaluation = bare.evaluation;
     if (!options.svg.empty()) write_file_atomically(options.svg, schedules::gantt_svg(schedule, evaluation));
     if (!options.order.empty())
         write_file_atomically(options.order, options.order.ends_with(".csv")
                                                  ? schedules::write_order_csv(schedule)
                                                  : schedules::write_order_yaml(schedule));
     if (options.json) {
-        print_json(to_json(schedule, evaluation));
+        print_json(to_json(bare));
         return kDone;
     }
     const int width = options.width.value_or(terminal_width());
@@ -281,7 +251,7 @@ int run_schedule(const Options& options) {
     return kDone;
 }
 
-void add_sizes(CLI::App& command, Options& options) {
+void add_sizes(CLI::App& command, ScheduleRequest& options) {
     command
         .add_option("name", options.name, "A name of `orrery list schedules`, or an order file (.csv, .yaml)")
         ->required();
@@ -291,7 +261,7 @@ void add_sizes(CLI::App& command, Options& options) {
     command.add_option("--slices", options.slices, "Token slices per micro-batch, q (default 1)");
 }
 
-void add_times(CLI::App& command, Options& options) {
+void add_times(CLI::App& command, ScheduleRequest& options) {
     command
         .add_option("--forward", options.forward,
                     "Time of a micro-batch's F on one device's share; or a list, one for each device or "
@@ -312,22 +282,56 @@ void add_times(CLI::App& command, Options& options) {
 
 }  // namespace
 
+BareSchedule bare_schedule(const ScheduleRequest& options) {
+    schedules::PipelineShape shape;
+    const StageTimes given = read_times(options);
+    take_times(options, given, shape);
+    schedules::Schedule schedule =
+        is_order_file(options.name) ? from_file(options, shape) : registered(options, shape);
+    schedules::ActionTimes times = schedules::action_times(shape);
+    times.stage_forward = by_stage("--forward", given.forward, schedule);
+    times.stage_backward_input = by_stage("--backward-input", given.backward_input, schedule);
+    times.stage_backward_weight = by_stage("--backward-weight", given.backward_weight, schedule);
+    if (options.overlapped) times.overlapped = *options.overlapped / (shape.chunks * shape.slices);
+    times.evict = times.load = options.transfer;
+    schedules::Evaluation evaluation = schedules::evaluate(schedule, times);
+    require_fit(options, schedule, evaluation);
+    return {std::move(schedule), std::move(evaluation)};
+}
+
+nlohmann::ordered_json to_json(const BareSchedule& bare) {
+    const auto& [schedule, evaluation] = bare;
+    return {{"schedule", schedule.name},
+            {"stages", schedule.devices},
+            {"microbatches", schedule.micro_batches},
+            {"makespan", evaluation.makespan},
+            {"bubble_ratio", evaluation.bubble_ratio},
+            {"bubble_ratio_span", evaluation.bubble_ratio_span},
+            {"bubble_overhead", evaluation.bubble_overhead},
+            {"peak_activation", evaluation.peak_activation},
+            {"weight_copies", schedule.weight_copies},
+            {"synchronous", schedule.synchronous},
+            {"comm_messages_per_microbatch", evaluation.comm_messages_per_microbatch},
+            {"actions", evaluation.actions}};
+}
+
 Command add_schedule(CLI::App& app) {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("schedule", "A bare pipeline schedule: picture, bubble, memory");
-    add_sizes(*command, *options);
-    add_times(*command, *options);
-    command->add_option("--memory-limit", options->memory_limit,
+    add_sizes(*command, options->request);
+    add_times(*command, options->request);
+    options->request.progress = [](const std::string& found) { fmt::print(stderr, "orrery: {}\n", found); };
+    command->add_option("--memory-limit", options->request.memory_limit,
                         "Most activations per device, in micro-batch activations of one device's share");
-    command->add_option("--released-at-backward", options->released_at_backward,
+    command->add_option("--released-at-backward", options->request.released_at_backward,
                         "Share of an activation that B gives back, for the limit of zb-auto and zb-v");
-    command->add_option("--variant", options->variant, "The schedule's variant, such as dapple's b");
+    command->add_option("--variant", options->request.variant, "The schedule's variant, such as dapple's b");
     command->add_option("--svg", options->svg, "Write the picture")->type_name("FILE");
     command->add_option("--write-order", options->order, "Write the order: .csv (PyTorch) or .yaml")
         ->type_name("FILE");
     command->add_option("--width", options->width, "Columns of the picture (default: the terminal's)")
         ->check(CLI::Range(20, 10000));
-    command->add_option("--time-limit", options->time_limit,
+    command->add_option("--time-limit", options->request.time_limit,
                         "Seconds a search may take (default: the same work on every machine)");
     command->add_option("--color", options->colour, "auto, always or never")
         ->check(CLI::IsMember({"auto", "always", "never"}))

@@ -13,6 +13,7 @@
 #include "cli/command.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/shell_word.hpp"
+#include "cli/sweep.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "report/html/pages.hpp"
@@ -28,13 +29,7 @@ namespace {
 constexpr std::size_t kShownByDefault = 10;
 
 struct Options {
-    std::string study;
-    std::vector<std::string> set;
-    std::string out;
-    int jobs = 0;
-    std::size_t best = 0;
-    std::size_t charts = 5;
-    bool resume = false;
+    SweepRequest request;
     bool json = false;
 };
 
@@ -58,7 +53,7 @@ void gather(study::Store& store, const study::Study& study, const std::filesyste
 }
 
 /// Runs this process's part. The first process has the whole result when it returns.
-void run(const Options& options, const study::Study& study, const std::filesystem::path& folder,
+void run(const SweepRequest& options, const study::Study& study, const std::filesystem::path& folder,
          std::optional<study::Store>& store, study::Team& team) {
     const std::filesystem::path file = file_of(folder, team.rank());
     team.decide([&] {
@@ -74,7 +69,10 @@ void run(const Options& options, const study::Study& study, const std::filesyste
     report::Progress progress("points", study.space.size());
     study::SweepOptions how;
     how.prune_to = options.best;
-    how.advance = [&progress](std::uint64_t points) { progress.advance(points); };
+    how.advance = [&](std::uint64_t points) {
+        progress.advance(points);
+        if (options.advance) options.advance(points);
+    };
     study::sweep(study, *store, how, team);
     if (!team.first()) store.reset();
     team.map(0, nullptr, nullptr);  // every process is here: its file is closed
@@ -91,7 +89,7 @@ void run(const Options& options, const study::Study& study, const std::filesyste
 
 /// What a reader types to see a point again, up to its number. A point lies over --set, which there lies over
 /// the point: keys that are varied are left out.
-std::string rerun_command(const Options& options, const study::Study& study) {
+std::string rerun_command(const SweepRequest& options, const study::Study& study) {
     std::string command = "orrery run " + shell_word(options.study);
     const std::vector<std::string> varied = study.space.keys();
     for (const std::string& set : options.set) {
@@ -102,73 +100,97 @@ std::string rerun_command(const Options& options, const study::Study& study) {
     return command + " --point";
 }
 
+void write_reports(const SweepRequest& options, const study::Study& study, study::Store& store,
+                   const SweepOutcome& outcome) {
+    write_file_atomically(outcome.folder / "points.csv", store.csv());
+    const std::string rerun = options.study.empty() ? "" : rerun_command(options, study);
+    const report::StudyReport page =
+        study::report_study(study, store, outcome.summary, {options.charts, rerun});
+    write_file_atomically(outcome.folder / "report.html", report::study_page(page));
+    write_file_atomically(outcome.folder / "study.json", report::to_text(report::to_json(outcome.summary)));
+}
+
 int sweep(const Options& options) {
-    const study::Study study = study::load_study(options.study, options.set);
-    const std::filesystem::path folder =
-        options.out.empty() ? std::filesystem::path("out") / study.name : std::filesystem::path(options.out);
-    const std::unique_ptr<study::Team> team = study::make_team(options.jobs);
-    std::optional<study::Store> result;
+    const study::Study study = study::load_study(options.request.study, options.request.set);
+    SweepOutcome outcome;
     try {
-        run(options, study, folder, result, *team);
+        outcome = run_sweep(options.request, study);
     } catch (const study::ElsewhereError&) {
         return kCannotRun;
+    }
+    if (!outcome.first) return kDone;
+    const std::filesystem::path& folder = outcome.folder;
+    if (options.json) {
+        print_json(report::to_json(outcome.summary));
+    } else {
+        fmt::print("{}\n  {}\n  {}\n  report: {}\n", report::study_table(outcome.summary),
+                   results_file(folder).string(), (folder / "points.csv").string(),
+                   (folder / "report.html").string());
+    }
+    return outcome.summary.best.empty() ? kCannotRun : kDone;
+}
+
+}  // namespace
+
+SweepOutcome run_sweep(const SweepRequest& request, const study::Study& study) {
+    SweepOutcome outcome;
+    outcome.folder =
+        request.out.empty() ? std::filesystem::path("out") / study.name : std::filesystem::path(request.out);
+    const std::unique_ptr<study::Team> team =
+        request.alone ? study::make_lone_team(request.jobs) : study::make_team(request.jobs);
+    outcome.first = team->first();
+    std::optional<study::Store> result;
+    try {
+        run(request, study, outcome.folder, result, *team);
     } catch (const std::exception& error) {
         if (team->first()) throw;
         fmt::print(stderr, "orrery: error: process {} of the job: {}\n", team->rank(), error.what());
         team->abandon();
     }
-    if (!team->first()) return kDone;
-    study::Store& store = *result;
-    const std::size_t most = options.best > 0 ? options.best : kShownByDefault;
-    const report::StudySummary summary = study::summarize_study(study, store, most);
-    write_file_atomically(folder / "points.csv", store.csv());
-    const report::StudyReport page =
-        study::report_study(study, store, summary, {options.charts, rerun_command(options, study)});
-    write_file_atomically(folder / "report.html", report::study_page(page));
-    write_file_atomically(folder / "study.json", report::to_text(report::to_json(summary)));
-    if (options.json) {
-        print_json(report::to_json(summary));
-    } else {
-        fmt::print("{}\n  {}\n  {}\n  report: {}\n", report::study_table(summary),
-                   file_of(folder, 0).string(), (folder / "points.csv").string(),
-                   (folder / "report.html").string());
-    }
-    return summary.best.empty() ? kCannotRun : kDone;
+    if (!team->first()) return outcome;
+    const std::size_t most = request.best > 0 ? request.best : kShownByDefault;
+    outcome.summary = study::summarize_study(study, *result, most);
+    if (request.reports) write_reports(request, study, *result, outcome);
+    return outcome;
 }
 
-}  // namespace
+std::filesystem::path results_file(const std::filesystem::path& folder) {
+    return file_of(folder, 0);
+}
 
 Command add_sweep(CLI::App& app) {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand(
         "sweep",
         "Simulate every point of a what-if study, on all cores; under mpirun or srun, on all processes");
-    command->add_option("study", options->study, "Study: a YAML file, or a name in configs/studies")
+    command->add_option("study", options->request.study, "Study: a YAML file, or a name in configs/studies")
         ->type_name("STUDY")
         ->required();
     command
-        ->add_option("--set", options->set,
+        ->add_option("--set", options->request.set,
                      "Change a key of the study's experiment: parallel.tp=4 (repeatable)")
         ->type_name("KEY=VALUE")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    command->add_option("--out", options->out, "Folder for the results (default: out/ and the study's name)")
+    command
+        ->add_option("--out", options->request.out,
+                     "Folder for the results (default: out/ and the study's name)")
         ->type_name("DIR");
     command
-        ->add_option("--jobs", options->jobs,
+        ->add_option("--jobs", options->request.jobs,
                      "Threads (default: all cores; of a process of a job: its share)")
         ->check(CLI::Range(0, 4096));
     command
-        ->add_option("--best", options->best,
+        ->add_option("--best", options->request.best,
                      "Only the best N are asked for: points whose bound is worse are counted, not simulated")
         ->type_name("N")
         ->check(CLI::Range(1, 1'000'000));
     command
-        ->add_option("--charts", options->charts,
+        ->add_option("--charts", options->request.charts,
                      "So many Gantt charts of the best points in report.html (default: 5)")
         ->type_name("N")
         ->check(CLI::Range(0, 50));
-    command->add_flag("--resume", options->resume, "Go on with the results in the folder");
+    command->add_flag("--resume", options->request.resume, "Go on with the results in the folder");
     command->add_flag("--json", options->json, "Print one JSON object");
     return {command, [options] { return sweep(*options); }};
 }

@@ -53,7 +53,7 @@ set(cuda_shared core/error.cpp models/kernel.cpp profiler/kernels/kernel_case.cp
 list(TRANSFORM cuda_shared PREPEND ${CMAKE_SOURCE_DIR}/)
 add_library(orrery_cuda MODULE ${cuda_sources} ${cuda_shared})
 target_include_directories(orrery_cuda PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
-target_compile_options(orrery_cuda PRIVATE
+target_compile_options(orrery_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fvisibility=default>
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wno-missing-field-initializers;-Wno-restrict>)
 if(ORRERY_WERROR)
   target_compile_options(orrery_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)

@@ -21,6 +21,7 @@ endif()
 file(GLOB mpi_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/profiler/communication/mpi/*.cpp
                                         ${CMAKE_SOURCE_DIR}/profiler/execute/mpi/*.cpp)
 add_library(orrery_mpi MODULE ${mpi_sources} ${CMAKE_SOURCE_DIR}/core/error.cpp)
+target_compile_options(orrery_mpi PRIVATE -fvisibility=default)
 target_link_libraries(orrery_mpi PRIVATE orrery_options MPI::MPI_CXX fmt::fmt)
 target_link_options(orrery_mpi PRIVATE -Wl,-z,defs)
 set_target_properties(orrery_mpi PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})

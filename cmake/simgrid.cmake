@@ -9,6 +9,7 @@ endif()
 
 add_library(orrery_simgrid MODULE ${CMAKE_SOURCE_DIR}/sim/engine/simgrid/actors.cpp)
 target_include_directories(orrery_simgrid SYSTEM PRIVATE ${SIMGRID_INCLUDE_DIR})
+target_compile_options(orrery_simgrid PRIVATE -fvisibility=default)
 target_link_libraries(orrery_simgrid PRIVATE orrery_options ${SIMGRID_LIBRARY} fmt::fmt)
 set_target_properties(orrery_simgrid PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 install(TARGETS orrery_simgrid LIBRARY DESTINATION lib/orrery)

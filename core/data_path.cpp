@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "core/nearest_name.hpp"
+#include "core/own_file.hpp"
 
 namespace orrery {
 namespace {
@@ -16,6 +17,13 @@ namespace fs = std::filesystem;
 
 bool is_path(const std::string& name) {
     return name.find('/') != std::string::npos || name.ends_with(".yaml") || name.ends_with(".yml");
+}
+
+/// The folder that holds bin/orrery or lib/python3.X/site-packages/orrery/; empty when it is not known.
+fs::path prefix_of(const OwnFile& own) {
+    fs::path folder = own.path.parent_path();
+    for (int up = own.is_program ? 1 : 4; up > 0 && !folder.empty(); --up) folder = folder.parent_path();
+    return folder;
 }
 
 }  // namespace
@@ -31,9 +39,7 @@ std::vector<fs::path> data_roots() {
         add(named);
         return roots;
     }
-    std::error_code error;
-    const fs::path binary = fs::read_symlink("/proc/self/exe", error);
-    if (!error) add(binary.parent_path().parent_path() / "share" / "orrery");
+    if (const fs::path prefix = prefix_of(own_file()); !prefix.empty()) add(prefix / "share" / "orrery");
     add(ORRERY_SOURCE_TREE);
     return roots;
 }

@@ -2,7 +2,8 @@
 //
 // Where the data files lie: "models/zoo", "topologies/zoo", "calibrations", "configs". Roots, in order:
 //   1. the folder named by the environment variable ORRERY_DATA, alone, if it is set;
-//   2. share/orrery beside the folder of the running binary (an installation);
+//   2. share/orrery of the installation that the running command or Python module belongs to
+//   (core/own_file.hpp);
 //   3. the source tree it was built from.
 #pragma once
 

@@ -10,8 +10,9 @@ namespace orrery {
 
 class Plugin {
   public:
-    /// Loads lib<name>.so from beside the command, or from lib/orrery of an installation. `absent` is the
-    /// sentence for a build without it. Never throws: see loaded() and why().
+    /// Loads lib<name>.so from beside the command (of the Python module: from its build folder), or from
+    /// lib/orrery of an installation. `absent` is the sentence for a build without it. Never throws: see
+    /// loaded() and why().
     Plugin(const std::string& name, const std::string& absent, bool global_symbols);
 
     [[nodiscard]] bool loaded() const { return handle_ != nullptr; }

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 const std::map<std::string, int> floors = {{"core", 0},  {"models", 1},   {"topologies", 1}, {"schedules", 1},
                                            {"sim", 2},   {"parallel", 3}, {"profiler", 3},   {"report", 3},
-                                           {"study", 4}, {"planner", 5},  {"cli", 6}};
+                                           {"study", 4}, {"planner", 5},  {"cli", 6},        {"python", 7}};
 
 struct Include {
     std::string file;

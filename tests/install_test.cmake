@@ -1,4 +1,4 @@
-# cmake -DBUILD=... -DPREFIX=... -DSOURCE=... -P install_test.cmake
+# cmake -DBUILD=... -DPREFIX=... -DSOURCE=... -DPYTHON=... -P install_test.cmake
 # Installs into an empty prefix; the installed command finds its data there and nowhere else.
 file(REMOVE_RECURSE ${PREFIX})
 execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${PREFIX} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
@@ -38,4 +38,18 @@ endif()
 if(EXISTS ${PREFIX}/share/orrery/configs/quickstart.yaml)
   orrery(result run share/orrery/configs/quickstart.yaml --json)
   string(JSON step GET "${result}" step_time_s)
+endif()
+
+# The installed Python module is found below the prefix, and finds the installed data and modules: a model that the
+# source tree does not have, and SimGrid where the command has it.
+if(PYTHON)
+  file(GLOB package ${PREFIX}/lib/python3*/*-packages/orrery)
+  if(NOT package)
+    message(FATAL_ERROR "the Python package is not installed")
+  endif()
+  file(COPY_FILE ${PREFIX}/share/orrery/models/zoo/llama3-8b.yaml ${PREFIX}/share/orrery/models/zoo/only-here.yaml)
+  cmake_path(GET package PARENT_PATH site)
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env PYTHONPATH=${site} PYTHONDONTWRITEBYTECODE=1
+                          ${PYTHON} ${SOURCE}/tests/python/installed.py ${package} ${PREFIX}/bin/orrery
+                  WORKING_DIRECTORY ${PREFIX} COMMAND_ERROR_IS_FATAL ANY)
 endif()

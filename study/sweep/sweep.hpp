@@ -25,7 +25,8 @@ struct SweepOptions {
     /// many are better than the next bound; points too large for their parameters alone are not simulated at
     /// all. 0: every point is. Has an effect only where can_prune.
     std::size_t prune_to = 0;
-    std::function<void(std::uint64_t)> advance;  ///< told how many more points are done; from any thread
+    std::function<void(std::uint64_t)> advance;  ///< told how many more points are done; from any thread.
+                                                 ///< What it throws ends the sweep; what is done is stored
 };
 
 /// One point, alone: its row of the store.

@@ -256,9 +256,13 @@ void Packet::read(void* to, std::size_t bytes) {
     at_ += bytes;
 }
 
+std::unique_ptr<Team> make_lone_team(int jobs) {
+    return std::make_unique<Threads>(jobs);
+}
+
 std::unique_ptr<Team> make_team(int jobs) {
     std::unique_ptr<profiler::Processes> processes = profiler::make_processes();
-    if (processes->size() == 1) return std::make_unique<Threads>(jobs);
+    if (processes->size() == 1) return make_lone_team(jobs);
     const int share = share_of_cores(processes->neighbours());  // every process must ask
     return std::make_unique<Job>(std::move(processes), jobs > 0 ? jobs : share);
 }

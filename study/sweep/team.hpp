@@ -49,6 +49,9 @@ class Team {
 /// MissingCapability when this process is one of an MPI job and the build has no MPI.
 std::unique_ptr<Team> make_team(int jobs);
 
+/// The threads of this process alone, whatever job it is part of: `jobs`, 0 for all cores.
+std::unique_ptr<Team> make_lone_team(int jobs);
+
 /// Numbers and texts in a text, for what tasks return.
 class Packet {
   public:

@@ -51,8 +51,8 @@ TEST(Help, EveryTopicPrintsAndFitsATerminal) {
 
 /// Whatever a topic shows as a command line names options that exist: `--help` of the command has them.
 TEST(Help, NamesOnlyOptionsThatExist) {
-    for (const char* topic :
-         {"experiments", "schedules", "engines", "network", "studies", "calibration", "files"}) {
+    for (const char* topic : {"experiments", "schedules", "engines", "network", "studies", "calibration",
+                              "interchange", "files"}) {
         std::istringstream lines(orrery_command(std::string("help ") + topic).out);
         for (std::string line; std::getline(lines, line);) {
             const std::size_t at = line.find("orrery ");
