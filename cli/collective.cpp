@@ -37,7 +37,7 @@ std::vector<std::uint32_t> devices_of(int ranks, int per_node, int gpus) {
 
 /// A whole cluster of the zoo, of which the ranks take the first nodes; or as many nodes as they need.
 topologies::Cluster cluster_of(const CollectiveRequest& options, int& per_node) {
-    const topologies::Cluster whole = topologies::find_cluster(options.cluster);
+    topologies::Cluster whole = topologies::find_cluster(options.cluster);
     const topologies::Node& node = whole.node;
     per_node = options.ranks_per_node > 0 ? options.ranks_per_node : node.gpus;
     if (per_node > node.gpus)
