@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <ostream>
 #include <set>
 #include <string>
 #include <vector>
@@ -78,6 +79,11 @@ class FakeCuda : public Cuda {
 struct Case {
     std::string schedule;
     int stages;
+
+    // The test's name.
+    friend void PrintTo(const Case& one, std::ostream* out) {
+        *out << one.schedule << ", " << one.stages << " stages";
+    }
 };
 class OneGpu : public FakeCuda, public ::testing::WithParamInterface<Case> {};
 
