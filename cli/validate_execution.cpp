@@ -28,6 +28,11 @@ void check(const ExecutionOptions& given) {
             throw InputError({}, "--recorded", "an execution recorded before, or a new one: not both");
         return;
     }
+    if (given.on.empty())
+        throw InputError(
+            {}, "--on",
+            "expected what to validate with: --on mpi or cuda executes the experiment, --numeric "
+            "computes it");
     const study::Executor executor = study::executor_named(given.on);
     if (executor == study::Executor::cuda && given.emulate_compute)
         throw InputError({}, "--emulate-compute", "is for --on mpi: GPUs run their kernels");

@@ -43,8 +43,8 @@ void count_if_any(double begin, double end, TimeUse use, const Count& count, std
 
 }  // namespace
 
-TracedProgram trace(const RankProgram& tasks, const std::vector<Work>& works) {
-    TracedProgram traced;
+PreparedTasks trace(const RankProgram& tasks, const std::vector<Work>& works) {
+    PreparedTasks traced;
     traced.tasks = &tasks;
     std::vector<std::uint32_t> last(tasks.streams.size(), kNoTask);
     for (const StreamInfo& stream : tasks.streams)
@@ -65,7 +65,7 @@ TracedProgram trace(const RankProgram& tasks, const std::vector<Work>& works) {
     return traced;
 }
 
-RankTrace::RankTrace(const TracedProgram& traced, const WorkCosts& prices, std::span<const double> starts,
+RankTrace::RankTrace(const PreparedTasks& traced, const WorkCosts& prices, std::span<const double> starts,
                      std::span<const double> ends)
     : program(traced), costs(prices), start(starts), end(ends) {
     // The host's clock, as sim/engine/packed_program.hpp adds it up.

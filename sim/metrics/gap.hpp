@@ -25,7 +25,7 @@ struct Stretch {
 };
 
 /// One rank program, prepared for any rank that runs it.
-struct TracedProgram {
+struct PreparedTasks {
     const RankProgram* tasks = nullptr;
     std::vector<std::uint32_t> previous;  ///< [task] earlier task of its stream, or kNoTask
     std::vector<TimeUse> use;             ///< [task] what its running counts as
@@ -33,13 +33,13 @@ struct TracedProgram {
     std::size_t compute_streams = 0;
 };
 
-TracedProgram trace(const RankProgram& program, const std::vector<Work>& works);
+PreparedTasks trace(const RankProgram& program, const std::vector<Work>& works);
 
 /// One rank's times.
 class RankTrace {
   public:
     /// `start` and `end` are those of the rank's tasks.
-    RankTrace(const TracedProgram& program, const WorkCosts& costs, std::span<const double> start,
+    RankTrace(const PreparedTasks& program, const WorkCosts& costs, std::span<const double> start,
               std::span<const double> end);
 
     /// Covers [begin, end) with stretches, each given to `count`; not in the order of time.
@@ -55,7 +55,7 @@ class RankTrace {
     void running(double begin, double until, std::uint32_t task,
                  const std::function<void(const Stretch&)>& count) const;
 
-    const TracedProgram& program;
+    const PreparedTasks& program;
     const WorkCosts& costs;
     std::span<const double> start;
     std::span<const double> end;

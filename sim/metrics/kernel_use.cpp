@@ -120,7 +120,7 @@ std::vector<KernelUse> measure_kernels(const Program& program, const Timeline& t
     const auto use_of = [&](std::uint32_t task) -> WorkUse& {
         return works[{tasks.work[task], phase_of(tasks.label[task].phase)}];
     };
-    const TracedProgram traced = trace(tasks, program.works);
+    const PreparedTasks traced = trace(tasks, program.works);
     RankTrace(traced, costs, start, end).cover(step.begin_s, step.end_s, [&](const Stretch& stretch) {
         if (stretch.task != kNoTask && is_kernel(stretch.task))
             use_of(stretch.task).seconds += stretch.end - stretch.begin;

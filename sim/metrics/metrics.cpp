@@ -84,7 +84,7 @@ class Measurement {
 
     Metrics run() {
         find_windows();
-        std::vector<TracedProgram> traced;
+        std::vector<PreparedTasks> traced;
         for (const RankProgram& tasks : program.rank_programs) traced.push_back(trace(tasks, program.works));
         for (std::size_t r = 0; r < program.ranks.size(); ++r)
             measure_rank(RankId(r), traced[program.ranks[r].program]);
@@ -123,7 +123,7 @@ class Measurement {
         }
     }
 
-    void measure_rank(RankId id, const TracedProgram& traced) {
+    void measure_rank(RankId id, const PreparedTasks& traced) {
         const Rank& rank = program.ranks[id()];
         RankMetrics result;
         result.rank = id;

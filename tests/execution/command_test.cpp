@@ -91,7 +91,7 @@ TEST_F(ExecutionCommand, RefusesWhatItCannotDo) {
         {"validate " + config + " --on mpi --time-scale 2", "needs --emulate-compute"},
         {"validate " + config + " --on mpi --costs model", "unknown source 'model'"},
         {"validate " + config + " --on mpi --runs x.csv", "not both"},
-        {"validate " + config, "unknown executor"},
+        {"validate " + config, "--numeric computes it"},
         {"validate --on mpi", "expected an experiment to execute"},
         {"validate " + config + " --on mpi --emulate-compute --set engine=simgrid", "engine replay"},
         {"validate " + config + " --recorded " + config, "is no execution recorded"}};

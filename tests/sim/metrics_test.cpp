@@ -112,7 +112,7 @@ TEST(Metrics, CoverEveryMomentOfTheStepOnce) {
         for (const RankMetrics& rank : metrics.per_rank)
             EXPECT_EQ(rank.step.total(), metrics.step_time_s) << seed;
         for (std::size_t r = 0; r < program.ranks.size(); ++r) {
-            const TracedProgram traced = trace(program.rank_programs[r], program.works);
+            const PreparedTasks traced = trace(program.rank_programs[r], program.works);
             const std::size_t tasks = program.rank_programs[r].size();
             const RankTrace times(traced, random.builder.costs,
                                   std::span(timeline.start).subspan(program.first_task[r], tasks),
