@@ -120,9 +120,10 @@ topologies::Cluster of_one_kind(const Experiment& experiment, const ClusterChoic
     return cluster;
 }
 
-/// Of a GroupChoice or a ClusterChoice.
+/// Of a GroupChoice or a ClusterChoice, which stands at `key`.
 template <class Choice>
-void apply_figures(const Choice& choice, topologies::Node& node) {
+void apply_figures(const Experiment& experiment, const std::string& key, const Choice& choice,
+                   topologies::Node& node) {
     const NodeFigures& figures = choice.figures;
     replace(node.nics, figures.nics);
     replace(node.nic_bandwidth, figures.nic_bandwidth);
@@ -130,7 +131,11 @@ void apply_figures(const Choice& choice, topologies::Node& node) {
     replace(node.gpu_link_bandwidth, figures.gpu_link_bandwidth);
     replace(node.gpu_link_latency_s, figures.gpu_link_latency_s);
     replace(node.gpu.memory_bytes, figures.gpu_memory_bytes);
-    if (!choice.collectives.empty()) node.collectives = choice.collectives;
+    if (choice.collectives.empty()) return;
+    node.collectives = choice.collectives == "ideal"
+                           ? choice.collectives
+                           : data_name(experiment, key + ".collectives", "collective calibration",
+                                       "calibrations/collectives", choice.collectives);
 }
 
 /// Every degraded part is there.
@@ -154,10 +159,11 @@ void check_degradations(const Experiment& experiment, const topologies::Cluster&
 topologies::Cluster cluster_of(const Experiment& experiment, const ClusterChoice& choice) {
     topologies::Cluster cluster =
         choice.groups.empty() ? of_one_kind(experiment, choice) : of_groups(experiment, choice);
-    apply_figures(choice, cluster.node);
+    apply_figures(experiment, "cluster", choice, cluster.node);
     for (std::size_t i = 0; i < cluster.groups.size(); ++i) {
-        apply_figures(choice, cluster.groups[i].node);
-        apply_figures(choice.groups[i], cluster.groups[i].node);
+        apply_figures(experiment, "cluster", choice, cluster.groups[i].node);
+        apply_figures(experiment, fmt::format("cluster.groups[{}]", i), choice.groups[i],
+                      cluster.groups[i].node);
     }
     if (!cluster.groups.empty()) cluster.node = cluster.groups.front().node;
     apply_fabric(experiment, choice.fabric, cluster.fabric);

@@ -78,6 +78,16 @@ TEST(ErrorMessages, OfEveryMisspelledKeyNameTheRightOne) {
     }
 }
 
+TEST(ErrorMessages, OfUnknownNamesStandAtTheirKey) {
+    for (const std::string key :
+         {"model", "cluster.node", "cluster.fabric", "cluster.collectives", "schedule.name", "software",
+          "calibration", "engine", "parallel.sharding"}) {
+        const std::string message = complaint(key + "=nonsense");
+        EXPECT_TRUE(message.starts_with(key)) << key << ": " << message;
+        EXPECT_NE(message.find("'nonsense'"), std::string::npos) << key << ": " << message;
+    }
+}
+
 TEST(ErrorMessages, OfValuesOutOfRangeSaySo) {
     for (const std::string& key : all_keys()) {
         for (const char* value : {"-1", ".nan", "1e300", "nonsense"}) {
