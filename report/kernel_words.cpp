@@ -23,4 +23,10 @@ std::string reached(const KernelUse& use) {
     return significant(use.bytes / use.seconds / 1e12) + " TB/s";
 }
 
+double kernel_seconds(const Result& result) {
+    double seconds = 0;
+    for (const KernelUse& use : result.kernels) seconds += use.seconds;
+    return seconds;
+}
+
 }  // namespace orrery::report

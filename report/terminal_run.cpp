@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "report/kernel_words.hpp"
+#include "report/memory_words.hpp"
 #include "report/terminal.hpp"
 #include "report/text_width.hpp"
 #include "report/units.hpp"
@@ -64,8 +65,7 @@ std::string where_the_time_goes(const Result& result, std::size_t width) {
 
 /// The families that take a hundredth of the kernels' time or more, and the others together.
 std::string kernels(const Result& result, std::size_t width) {
-    double whole = 0;
-    for (const KernelUse& use : result.kernels) whole += use.seconds;
+    const double whole = kernel_seconds(result);
     if (whole <= 0) return "";
     Table table({{"kernels of the busiest rank", Align::left},
                  {"", Align::left},
@@ -100,9 +100,7 @@ std::string memory_by_kind(const Result& result, std::size_t width) {
         const double size = result.memory.by_kind_bytes[kind];
         if (size == 0) continue;
         const double share = result.memory.capacity_bytes > 0 ? size / result.memory.capacity_bytes : 0;
-        std::string name(sim::to_string(static_cast<sim::MemoryKind>(kind)));
-        for (char& c : name) c = c == '_' ? ' ' : c;
-        table.add_row({name, bytes(size), percent(share), bar(share, kBarWidth)});
+        table.add_row({memory_kind_name(kind), bytes(size), percent(share), bar(share, kBarWidth)});
     }
     return table.empty() ? "" : "\n" + table.render(width);
 }

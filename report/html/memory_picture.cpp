@@ -4,12 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <vector>
 
 #include "report/html/axis.hpp"
 #include "report/html/memory_colours.hpp"
 #include "report/html/svg.hpp"
+#include "report/memory_words.hpp"
+#include "report/result.hpp"
 #include "report/units.hpp"
 
 namespace orrery::report {
@@ -18,16 +19,12 @@ namespace {
 constexpr double kWidth = 1100, kLeft = 128, kRight = 70, kPanel = 74, kGap = 12, kTop = 26, kBottom = 30;
 constexpr std::size_t kHovered = 2;  ///< slices that share a tooltip
 
-double sum(const sim::BytesByKind& bytes) {
-    return std::accumulate(bytes.begin(), bytes.end(), 0.0);
-}
-
 class Picture {
   public:
     explicit Picture(const MemoryOverTime& memory) : memory_(memory) {
         for (const MemoryOverTime::Rank& rank : memory.ranks) {
             for (const sim::BytesByKind& bytes : rank.slices) {
-                most_ = std::max(most_, sum(bytes));
+                most_ = std::max(most_, total_bytes(bytes));
                 for (std::size_t kind = 0; kind < bytes.size(); ++kind) used_[kind] |= bytes[kind] > 0;
             }
         }
@@ -101,12 +98,12 @@ class Picture {
     void tooltips(Svg& svg, const MemoryOverTime::Rank& rank, double top) const {
         for (std::size_t s = 0; s < rank.slices.size(); s += kHovered) {
             const std::size_t end = std::min(s + kHovered, rank.slices.size());
-            const sim::BytesByKind& held =
-                *std::max_element(rank.slices.begin() + static_cast<std::ptrdiff_t>(s),
-                                  rank.slices.begin() + static_cast<std::ptrdiff_t>(end),
-                                  [](const auto& a, const auto& b) { return sum(a) < sum(b); });
-            std::string text =
-                fmt::format("{}: {}", duration(memory_.slice_s * static_cast<double>(s)), bytes(sum(held)));
+            const sim::BytesByKind& held = *std::max_element(
+                rank.slices.begin() + static_cast<std::ptrdiff_t>(s),
+                rank.slices.begin() + static_cast<std::ptrdiff_t>(end),
+                [](const auto& a, const auto& b) { return total_bytes(a) < total_bytes(b); });
+            std::string text = fmt::format("{}: {}", duration(memory_.slice_s * static_cast<double>(s)),
+                                           bytes(total_bytes(held)));
             for (std::size_t kind = 0; kind < held.size(); ++kind)
                 if (held[kind] > 0) text += fmt::format(", {} {}", memory_kind_name(kind), bytes(held[kind]));
             svg.rectangle(x_of(s), top, x_of(end) - x_of(s), kPanel, "clear", text);

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "report/html/memory_colours.hpp"
+#include "report/memory_words.hpp"
 
 namespace orrery::report {
 namespace {

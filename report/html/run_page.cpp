@@ -33,8 +33,7 @@ std::vector<Tile> headline(const Result& result) {
 }
 
 void kernels_table(Page& page, const Result& result) {
-    double whole = 0;
-    for (const KernelUse& use : result.kernels) whole += use.seconds;
+    const double whole = kernel_seconds(result);
     if (whole <= 0) return;
     std::vector<std::vector<Cell>> rows;
     for (const KernelUse& use : result.kernels)
