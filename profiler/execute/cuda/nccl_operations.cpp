@@ -9,6 +9,7 @@
 
 #include "profiler/kernels/cuda/check.hpp"
 #include "profiler/kernels/cuda/check_nccl.hpp"
+#include "profiler/kernels/cuda/nccl_collective.hpp"
 #endif
 
 namespace orrery::profiler::cuda {
@@ -88,18 +89,9 @@ class NcclOperations final : public Operations {
         const std::size_t share = floats_of(operation.work->bytes / static_cast<double>(n));
         const auto* send = reinterpret_cast<const float*>(member.send);
         auto* receive = reinterpret_cast<float*>(member.receive);
-        const Side side{comm, stream, send, receive};
+        const NcclSide side{comm, stream, send, receive};
+        if (issue_nccl_collective(operation.work->kind, side, whole, share)) return;
         switch (operation.work->kind) {
-            case CollectiveKind::all_reduce:
-                return ORRERY_NCCL(ncclAllReduce(send, receive, whole, ncclFloat, ncclSum, comm, stream));
-            case CollectiveKind::all_gather:
-                return ORRERY_NCCL(ncclAllGather(send, receive, share, ncclFloat, comm, stream));
-            case CollectiveKind::reduce_scatter:
-                return ORRERY_NCCL(ncclReduceScatter(send, receive, share, ncclFloat, ncclSum, comm, stream));
-            case CollectiveKind::broadcast:
-                return ORRERY_NCCL(ncclBroadcast(send, receive, whole, ncclFloat, 0, comm, stream));
-            case CollectiveKind::reduce:
-                return ORRERY_NCCL(ncclReduce(send, receive, whole, ncclFloat, ncclSum, 0, comm, stream));
             case CollectiveKind::all_to_all:
                 for (std::size_t i = 0; i < n; ++i) {
                     to(side, i, i * share, share);
@@ -120,29 +112,28 @@ class NcclOperations final : public Operations {
                 return member.sends ? to(side, 1 - me, 0, whole) : from(side, 1 - me, 0, whole);
             case CollectiveKind::barrier:
                 return ORRERY_NCCL(ncclAllReduce(send, receive, 1, ncclFloat, ncclSum, comm, stream));
+            case CollectiveKind::all_reduce:
+            case CollectiveKind::all_gather:
+            case CollectiveKind::reduce_scatter:
+            case CollectiveKind::broadcast:
+            case CollectiveKind::reduce:
+                return;  // issued above
         }
     }
 
-    struct Side {
-        ncclComm_t comm;
-        cudaStream_t stream;
-        const float* send;
-        float* receive;
-    };
-
-    static void to(const Side& side, std::size_t peer, std::size_t at, std::size_t count) {
+    static void to(const NcclSide& side, std::size_t peer, std::size_t at, std::size_t count) {
         if (count == 0) return;
-        ORRERY_NCCL(
-            ncclSend(side.send + at, count, ncclFloat, static_cast<int>(peer), side.comm, side.stream));
+        ORRERY_NCCL(ncclSend(side.send + at, count, ncclFloat, static_cast<int>(peer), side.communicator,
+                             side.stream));
     }
-    static void from(const Side& side, std::size_t peer, std::size_t at, std::size_t count) {
+    static void from(const NcclSide& side, std::size_t peer, std::size_t at, std::size_t count) {
         if (count == 0) return;
-        ORRERY_NCCL(
-            ncclRecv(side.receive + at, count, ncclFloat, static_cast<int>(peer), side.comm, side.stream));
+        ORRERY_NCCL(ncclRecv(side.receive + at, count, ncclFloat, static_cast<int>(peer), side.communicator,
+                             side.stream));
     }
 
     /// Row and column of the member in the matrix; what it keeps stays where it is.
-    void all_to_all_v(const Side& side, const MetOperation& operation, std::size_t me) {
+    void all_to_all_v(const NcclSide& side, const MetOperation& operation, std::size_t me) {
         const sim::TrafficMatrix& matrix = program_->matrices[operation.work->matrix];
         std::size_t sent = 0;
         std::size_t received = 0;

@@ -10,6 +10,7 @@
 
 #include "profiler/kernels/cuda/check_nccl.hpp"
 #include "profiler/kernels/cuda/device_memory.hpp"
+#include "profiler/kernels/cuda/nccl_collective.hpp"
 #include "profiler/kernels/cuda/passes.hpp"
 #endif
 
@@ -171,22 +172,8 @@ class NcclRunner final : public CollectiveRunner {
         auto* receive = static_cast<float*>(gpu.receive.data());
         int rank = 0;
         ORRERY_NCCL(ncclCommUserRank(gpu.communicator, &rank));
+        if (issue_nccl_collective(kind, {gpu.communicator, gpu.stream, send, receive}, all, share)) return;
         switch (kind) {
-            case CollectiveKind::all_reduce:
-                return ORRERY_NCCL(
-                    ncclAllReduce(send, receive, all, ncclFloat, ncclSum, gpu.communicator, gpu.stream));
-            case CollectiveKind::all_gather:
-                return ORRERY_NCCL(
-                    ncclAllGather(send, receive, share, ncclFloat, gpu.communicator, gpu.stream));
-            case CollectiveKind::reduce_scatter:
-                return ORRERY_NCCL(ncclReduceScatter(send, receive, share, ncclFloat, ncclSum,
-                                                     gpu.communicator, gpu.stream));
-            case CollectiveKind::broadcast:
-                return ORRERY_NCCL(
-                    ncclBroadcast(send, receive, all, ncclFloat, 0, gpu.communicator, gpu.stream));
-            case CollectiveKind::reduce:
-                return ORRERY_NCCL(
-                    ncclReduce(send, receive, all, ncclFloat, ncclSum, 0, gpu.communicator, gpu.stream));
             case CollectiveKind::all_to_all:
                 for (std::size_t peer = 0; peer < size; ++peer) {
                     const int other = static_cast<int>(peer);
