@@ -264,13 +264,27 @@ TEST_F(Chakra, WithoutAGroupACollectiveIsOfAllRanks) {
 
 // ---- hostile files ----
 
+/// The traces of Small's two ranks and its groups, as they are written.
+struct SmallFiles {
+    std::string whole;
+    std::string peer;
+    std::string groups;
+
+    SmallFiles() {
+        const Small small;
+        const auto trace = [&](int rank) {
+            return chakra_trace(small.builder.program, small.builder.costs, small.timeline, RankId(rank))
+                .bytes;
+        };
+        whole = trace(0);
+        peer = trace(1);
+        groups = chakra_groups(small.builder.program).bytes;
+    }
+};
+
 TEST_F(Chakra, CutOffFilesSayWhere) {
-    const Small small;
-    const std::string whole =
-        chakra_trace(small.builder.program, small.builder.costs, small.timeline, RankId(0)).bytes;
-    const std::string peer =
-        chakra_trace(small.builder.program, small.builder.costs, small.timeline, RankId(1)).bytes;
-    const std::string groups = chakra_groups(small.builder.program).bytes;
+    const SmallFiles files;
+    const auto& [whole, peer, groups] = files;
     EXPECT_EQ(refusal({whole, peer}, groups), "accepted");
     // Nobody misses the last node, a copy to the host, where all of it is cut off.
     const std::size_t without_last = whole.size() - delimited(std::string(messages(whole).back())).size();
@@ -281,12 +295,8 @@ TEST_F(Chakra, CutOffFilesSayWhere) {
 }
 
 TEST_F(Chakra, FlippedBytesAreRefusedOrRead) {
-    const Small small;
-    const std::string whole =
-        chakra_trace(small.builder.program, small.builder.costs, small.timeline, RankId(0)).bytes;
-    const std::string peer =
-        chakra_trace(small.builder.program, small.builder.costs, small.timeline, RankId(1)).bytes;
-    const std::string groups = chakra_groups(small.builder.program).bytes;
+    const SmallFiles files;
+    const auto& [whole, peer, groups] = files;
     for (std::size_t at = 0; at < whole.size(); ++at) {
         for (const int bit : {0, 3, 7}) {
             std::string bad = whole;
